@@ -1,0 +1,30 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.core import checks
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+def install_triggers(*, using: str, **kwargs: Any) -> None:
+    """Put the ledger's triggers back: SQLite loses them whenever Django remakes a table."""
+    from credits.engine import triggers
+
+    triggers.install(using=using)
+
+
+class CreditsConfig(AppConfig):
+    name = "credits"
+    verbose_name = _("Credits")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from credits import checks as own_checks
+        from credits.monitoring import logs
+        from credits.signals import run_finished
+
+        post_migrate.connect(install_triggers, sender=self, dispatch_uid="credits.triggers")
+        run_finished.connect(logs.log_run, dispatch_uid="credits.logs")
+        checks.register(own_checks.check_settings)
+        checks.register(own_checks.check_databases)
+        checks.register(own_checks.check_triggers, checks.Tags.database)

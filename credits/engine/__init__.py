@@ -1,0 +1,1 @@
+"""Set-based acts: one module each, and the only place that holds SQL text."""

@@ -1,0 +1,79 @@
+"""``INSERT … SELECT`` from a queryset: rows that never travel through Python."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import Expression, Field, Model, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.fields import NOT_PROVIDED
+from django.db.models.functions import Cast
+
+
+def insert_select(
+    model: type[Model],
+    source: QuerySet[Any, Any],
+    columns: Mapping[str, Any],
+    *,
+    using: str,
+    unless_taken: str | None = None,
+) -> int:
+    """
+    Insert one row of ``model`` for each row of ``source``; return how many.
+
+    Python defaults, ``auto_now`` and signals do not run here, so every column must be named.
+
+    Args:
+        columns: field name to an expression over ``source``, or a plain value.
+        unless_taken: a unique field among them; rows whose value is there already are left out.
+            Every other violation still raises.
+
+    Raises:
+        ValueError: a column was forgotten.
+    """
+    fields = [field for field in model._meta.concrete_fields if field.name in columns]
+    _refuse_forgotten(model, columns)
+    # The prefix keeps an annotation from colliding with a field of the source.
+    aliases = {f"put_{field.name}": _expression(columns[field.name], field) for field in fields}
+    rows = source.annotate(**aliases).values_list(*aliases)
+    try:
+        # as_sql() of the query itself would compile for the default database.
+        select, params = rows.query.get_compiler(using).as_sql()
+    except EmptyResultSet:
+        return 0
+
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    target = ", ".join(quote(field.column) for field in fields)
+    conflict = ""
+    for field in fields:
+        if field.name == unless_taken:
+            conflict = f" ON CONFLICT ({quote(field.column)}) DO NOTHING"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}{conflict}", params
+        )
+        return int(cursor.rowcount)
+
+
+def _expression(value: Any, field: "Field[Any, Any]") -> Combinable:
+    if isinstance(value, Combinable | Expression):
+        return value
+    if value is None:
+        # A bare NULL has no type of its own in the list of a SELECT.
+        return Cast(Value(None), output_field=field)
+    return Value(value, output_field=field)
+
+
+def _refuse_forgotten(model: type[Model], columns: Mapping[str, Any]) -> None:
+    forgotten = [
+        field.name
+        for field in model._meta.concrete_fields
+        if field.name not in columns
+        and not getattr(field, "auto_created", False)
+        and not field.null
+        and field.db_default is NOT_PROVIDED
+    ]
+    if forgotten:
+        raise ValueError(f"{model.__name__}: no value for {', '.join(forgotten)}.")

@@ -1,0 +1,69 @@
+"""Key ranges: how an act goes over a table chunk by chunk without holding its rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """The professionals with ``after < key <= upto``; ``None`` is an open end."""
+
+    after: Any = None
+    upto: Any = None
+
+    def on(self, field: str) -> Q:
+        """Return this range as a condition on ``field``."""
+        bounds = {f"{field}__gt": self.after, f"{field}__lte": self.upto}
+        return Q(**{name: bound for name, bound in bounds.items() if bound is not None})
+
+
+def ranges(keys: QuerySet[Model, Any], *, size: int) -> Iterator[KeyRange]:
+    """
+    Cut ``keys`` into ranges of ``size`` rows and yield them in order, one query each.
+
+    A key that stands in several rows is never cut in two, so a range may hold a few more. Rows
+    that change while the ranges are walked are met if their key lies ahead. Take the keys from one
+    table: over a join PostgreSQL does not carry the lower bound across, and every cut costs more
+    than the one before.
+
+    Args:
+        keys: one column of keys, as ``values_list(name, flat=True)`` gives it, in any order.
+    """
+    name = _name_of(keys)
+    after = None
+    while True:
+        rest = keys.filter(KeyRange(after).on(name)).order_by(name)
+        upto = next(iter(rest[size - 1 : size]), None)
+        if upto is None:
+            # The end is left open only for the check: nothing beyond the last key belongs here.
+            last = next(iter(rest.order_by(f"-{name}")[:1]), None)
+            if last is not None:
+                yield KeyRange(after, last)
+            return
+        yield KeyRange(after, upto)
+        after = upto
+
+
+def halves(keys: QuerySet[Model, Any], within: KeyRange) -> list[KeyRange]:
+    """Cut a range in two of about as many keys; return none if it holds at most one key."""
+    name = _name_of(keys)
+    inside = keys.filter(within.on(name)).order_by(name).distinct()
+    count = inside.count()
+    if count < 2:
+        return []
+    middle = inside[count // 2 - 1]
+    return [KeyRange(within.after, middle), KeyRange(middle, within.upto)]
+
+
+def only_key(keys: QuerySet[Model, Any], within: KeyRange) -> Any:
+    """Return the one key of a range that ``halves`` could not cut, or ``None`` if it is empty."""
+    name = _name_of(keys)
+    return keys.filter(within.on(name)).order_by(name).first()
+
+
+def _name_of(keys: QuerySet[Model, Any]) -> str:
+    (name,) = keys.query.values_select
+    return str(name)

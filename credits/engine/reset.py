@@ -1,0 +1,157 @@
+"""
+The monthly reset, set-based: four statements a chunk, however many professionals it holds.
+
+1. claim: one UPDATE decides who is reset, locks them, keeps what they had and sets the new amount
+2. insert the ``monthly_reset`` rows of what was claimed
+3. add up what was claimed
+and, before the first chunk, balances are opened for those who have none.
+
+Everything after the claim follows from the claim: asked again, in a later statement, "who is
+eligible" may have another answer.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import CharField, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Coalesce, Concat, Greatest
+from django.db.models.functions.json import JSONObject
+
+from credits.engine.inserting import insert_select
+from credits.engine.keys import KeyRange
+from credits.engine.tally import Change, Forecast, Tally
+from credits.models import CreditBalance, CreditTransaction, CreditType, JobRun, TransactionType
+
+KEY_PREFIX = "reset:"
+
+
+def without_balance(eligible: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the eligible professionals who have no balance row yet."""
+    return eligible.filter(~Exists(CreditBalance.objects.filter(pk=OuterRef("pk"))))
+
+
+def open_balances(eligible: QuerySet[Any], within: KeyRange, *, using: str) -> int:
+    """Give every eligible professional in a range an empty balance; return how many were new."""
+    return insert_select(
+        CreditBalance,
+        without_balance(eligible).filter(within.on("pk")).order_by(),
+        {
+            "professional": F("pk"),
+            "free_credits": 0,
+            "paid_credits": 0,
+            "lifetime_earned": 0,
+            "lifetime_spent": 0,
+            "lifetime_expired": 0,
+            "last_reset_period": "",
+        },
+        using=using,
+        unless_taken="professional",
+    )
+
+
+def reset_chunk(
+    eligible: QuerySet[Any],
+    within: KeyRange,
+    *,
+    run: JobRun,
+    period: str,
+    as_of: datetime,
+    free_credits: int,
+    using: str,
+) -> Tally:
+    """
+    Set the free credits of the eligible professionals in a range, inside the caller's transaction.
+
+    Who was reset in ``period`` already is left alone, so a second call changes nothing.
+    """
+    claimed = CreditBalance.objects.using(using).filter(within.on("professional"))
+    change = Value(free_credits) - F("free_credits")
+    if not claimed.filter(waiting(eligible, within, period=period)).update(
+        free_before_reset=F("free_credits"),
+        free_credits=free_credits,
+        lifetime_earned=F("lifetime_earned") + Greatest(change, Value(0)),
+        lifetime_expired=F("lifetime_expired")
+        + Greatest(F("free_credits") - Value(free_credits), Value(0)),
+        last_reset_period=period,
+        last_reset_date=as_of,
+        claimed_by=run.pk,
+    ):
+        return Tally()
+
+    claimed = claimed.filter(claimed_by=run.pk)
+    amount = Value(free_credits) - F("free_before_reset")
+    insert_select(
+        CreditTransaction,
+        claimed.order_by("professional"),
+        {
+            "professional": F("professional_id"),
+            "transaction_type": TransactionType.MONTHLY_RESET.value,
+            "credit_type": CreditType.FREE.value,
+            "amount": amount,
+            "granted_amount": 0,
+            "remaining_amount": 0,
+            "balance_before": F("free_before_reset") + F("paid_credits"),
+            "balance_after": F("free_credits") + F("paid_credits"),
+            "description": f"Monthly free credits reset to {free_credits}",
+            "metadata": JSONObject(previous_free_credits=F("free_before_reset")),
+            "currency": "",
+            "idempotency_key": Concat(
+                Value(f"{KEY_PREFIX}{period}:"), Cast("professional_id", CharField(max_length=64))
+            ),
+            "run": run.pk,
+            "created_at": as_of,
+        },
+        using=using,
+    )
+    return _tally(claimed, amount)
+
+
+def waiting(eligible: QuerySet[Any], within: KeyRange, *, period: str) -> Q:
+    """Return the condition on a balance that its professional is to be reset in ``period``."""
+    # The range stands on both tables: PostgreSQL does not carry it from one to the other.
+    return Q(
+        last_reset_period__lt=period,
+        professional__in=eligible.filter(within.on("pk")).order_by().values("pk"),
+    )
+
+
+def forecast(eligible: QuerySet[Any], *, period: str, free_credits: int, using: str) -> Forecast:
+    """Compute what a reset would do now, without a write."""
+    balances = CreditBalance.objects.using(using).filter(
+        waiting(eligible, KeyRange(), period=period)
+    )
+    known = _tally(balances, Value(free_credits) - F("free_credits"))
+    new = without_balance(eligible)
+    new_count = new.count()
+    largest = [
+        Change(key, before, free_credits)
+        for key, before in balances.annotate(
+            distance=Greatest(
+                Value(free_credits) - F("free_credits"), F("free_credits") - Value(free_credits)
+            )
+        )
+        .order_by("-distance", "professional")
+        .values_list("professional_id", "free_credits")[:10]
+    ]
+    largest += [
+        Change(key, 0, free_credits) for key in new.order_by("pk").values_list("pk", flat=True)[:10]
+    ]
+    return Forecast(
+        found=eligible.count(),
+        tally=Tally(
+            succeeded=known.succeeded + new_count,
+            granted=known.granted + new_count * free_credits,
+            expired=known.expired,
+        ),
+        largest=tuple(sorted(largest, key=lambda c: -abs(c.after - c.before))[:10]),
+    )
+
+
+def _tally(balances: QuerySet[CreditBalance], amount: Combinable) -> Tally:
+    sums = balances.aggregate(
+        count=Count("pk"),
+        granted=Coalesce(Sum(Greatest(amount, Value(0))), 0),
+        expired=Coalesce(Sum(Greatest(Value(0) - amount, Value(0))), 0),
+    )
+    return Tally(succeeded=sums["count"], granted=sums["granted"], expired=sums["expired"])

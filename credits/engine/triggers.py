@@ -1,0 +1,117 @@
+"""
+The triggers that make the ledger append-only, and the question whether they are there.
+
+DELETE and TRUNCATE are refused, and so is any UPDATE that names a column other than
+``remaining_amount``. ``UPDATE OF`` looks at the columns a statement names, so drawing down a lot
+costs nothing.
+
+They are created after every migrate, by no migration: on SQLite Django remakes a table to change
+it, and the triggers are lost with the old one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connections
+from django.db.models import Model
+
+from credits.models import CreditAllocation, CreditTransaction
+
+CHANGEABLE: dict[type[Model], frozenset[str]] = {
+    CreditTransaction: frozenset({"remaining_amount"}),
+    CreditAllocation: frozenset(),
+}
+
+REFUSAL = "The ledger is append-only: write a transaction that corrects it."
+
+_POSTGRESQL_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION credits_refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'restrict_violation'; END $$
+"""
+
+_PRESENT = {
+    "postgresql": """
+        SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+        WHERE NOT tgisinternal AND tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)
+        """,
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+}
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One trigger: what it listens to on which table, and what it does for a row or statement."""
+
+    name: str
+    table: str
+    event: str
+    action: str
+
+    @property
+    def create(self) -> str:
+        """The statement that creates it."""
+        return f'CREATE TRIGGER "{self.name}" BEFORE {self.event} ON "{self.table}" {self.action}'
+
+
+def expected(*, using: str) -> list[Trigger]:
+    """Return the triggers that should exist; none on an engine this app has none for."""
+    vendor = connections[using].vendor
+    if vendor not in _PRESENT:
+        return []
+    return [
+        trigger
+        for model, changeable in CHANGEABLE.items()
+        for trigger in _guards(model, changeable, vendor)
+    ]
+
+
+def missing(*, using: str) -> list[str]:
+    """Return the names of triggers that should exist and do not, or are switched off."""
+    wanted = {trigger.name for trigger in expected(using=using)}
+    if not wanted:
+        return []
+    with connections[using].cursor() as cursor:
+        cursor.execute(_PRESENT[connections[using].vendor])
+        return sorted(wanted - {name for (name,) in cursor.fetchall()})
+
+
+def has_tables(*, using: str) -> bool:
+    """Say whether the ledger's tables are there: another app may be migrated before this one."""
+    tables = set(connections[using].introspection.table_names())
+    return {model._meta.db_table for model in CHANGEABLE} <= tables
+
+
+def install(*, using: str) -> None:
+    """Create the triggers anew; a database without the ledger's tables is left alone."""
+    if not has_tables(using=using):
+        return
+    drop(using=using)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_POSTGRESQL_FUNCTION)
+        for trigger in expected(using=using):
+            cursor.execute(trigger.create)
+
+
+def drop(*, using: str) -> None:
+    """Remove the triggers, so that a test database can be flushed; a migrate puts them back."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        for trigger in expected(using=using):
+            where = f' ON "{trigger.table}"' if connection.vendor == "postgresql" else ""
+            cursor.execute(f'DROP TRIGGER IF EXISTS "{trigger.name}"{where}')
+
+
+def _guards(model: type[Model], changeable: frozenset[str], vendor: str) -> Iterator[Trigger]:
+    table = model._meta.db_table
+    fixed = ", ".join(
+        f'"{field.column}"' for field in model._meta.concrete_fields if field.name not in changeable
+    )
+    if vendor == "postgresql":
+        refuse = "EXECUTE FUNCTION credits_refuse_change()"
+        yield Trigger(f"{table}_no_truncate", table, "TRUNCATE", f"FOR EACH STATEMENT {refuse}")
+    else:
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+    yield Trigger(f"{table}_no_delete", table, "DELETE", f"FOR EACH ROW {refuse}")
+    yield Trigger(f"{table}_no_update", table, f"UPDATE OF {fixed}", f"FOR EACH ROW {refuse}")

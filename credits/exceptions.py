@@ -1,0 +1,152 @@
+"""What the app refuses, one class each. Every class carries the numbers it talks about."""
+
+from datetime import datetime
+
+
+class CreditsError(Exception):
+    """The base of everything this app refuses."""
+
+
+class InvalidArgument(CreditsError, ValueError):
+    """An argument that can never be right: an amount below one, a naive moment, a blank key."""
+
+    def __init__(self, argument: str, problem: str) -> None:
+        self.argument = argument
+        super().__init__(f"{argument}: {problem}")
+
+
+class UnknownProfessional(CreditsError):
+    """No user has this id."""
+
+    def __init__(self, *, professional_id: object) -> None:
+        self.professional_id = professional_id
+        super().__init__(f"There is no professional {professional_id}.")
+
+
+class InsufficientCredits(CreditsError):
+    """The professional holds fewer spendable credits than were asked for."""
+
+    def __init__(self, *, professional_id: object, requested: int, available: int) -> None:
+        self.professional_id = professional_id
+        self.requested = requested
+        self.available = available
+        super().__init__(
+            f"Professional {professional_id} has {available} credits; {requested} were asked for."
+        )
+
+
+class IdempotencyKeyReused(CreditsError):
+    """The key already names an earlier call that was made with other arguments."""
+
+    def __init__(self, *, idempotency_key: str, argument: str, first: object, now: object) -> None:
+        self.idempotency_key = idempotency_key
+        self.argument = argument
+        self.first = first
+        self.now = now
+        super().__init__(
+            f"The key “{idempotency_key}” was first used with {argument} {first!s};"
+            f" this call says {now!s}."
+        )
+
+
+class UnknownSpend(CreditsError):
+    """No spend was made with this key."""
+
+    def __init__(self, *, spend_key: str) -> None:
+        self.spend_key = spend_key
+        super().__init__(f"There is no spend with the key “{spend_key}”.")
+
+
+class RefundExceedsSpend(CreditsError):
+    """More would be given back than the spend took and earlier refunds left."""
+
+    def __init__(self, *, spend_key: str, requested: int, refundable: int) -> None:
+        self.spend_key = spend_key
+        self.requested = requested
+        self.refundable = refundable
+        super().__init__(
+            f"Of the spend “{spend_key}” {refundable} credits can still be refunded;"
+            f" {requested} were asked for."
+        )
+
+
+class UnknownLot(CreditsError):
+    """No lot has this id."""
+
+    def __init__(self, *, lot_id: int) -> None:
+        self.lot_id = lot_id
+        super().__init__(f"There is no lot {lot_id}.")
+
+
+class LotNotOpen(CreditsError):
+    """The lot is empty or past its expiry, so there is nothing to extend."""
+
+    def __init__(self, *, lot_id: int, remaining: int, expires_at: datetime | None) -> None:
+        self.lot_id = lot_id
+        self.remaining = remaining
+        self.expires_at = expires_at
+        super().__init__(f"Lot {lot_id} has {remaining} credits left and expires {expires_at}.")
+
+
+class NotAnExtension(CreditsError):
+    """The new expiry does not lie after the present one."""
+
+    def __init__(self, *, lot_id: int, expires_at: datetime, requested: datetime) -> None:
+        self.lot_id = lot_id
+        self.expires_at = expires_at
+        self.requested = requested
+        super().__init__(
+            f"Lot {lot_id} expires {expires_at:%Y-%m-%d %H:%M}; {requested:%Y-%m-%d %H:%M}"
+            " is not later."
+        )
+
+
+class NoEligibilityRule(CreditsError):
+    """``CREDITS["ELIGIBLE_PROFESSIONALS"]`` is missing, so nobody can be reset."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'CREDITS["ELIGIBLE_PROFESSIONALS"] is not set: name a function that returns the'
+            " queryset of users whose free credits are reset."
+        )
+
+
+class RunAlreadyActive(CreditsError):
+    """Another run of this job is under way."""
+
+    def __init__(self, *, job: str, run_id: int, host: str, heartbeat_at: datetime) -> None:
+        self.job = job
+        self.run_id = run_id
+        self.host = host
+        self.heartbeat_at = heartbeat_at
+        super().__init__(
+            f"Run {run_id} of {job} is active on {host} (last sign of life"
+            f" {heartbeat_at:%Y-%m-%d %H:%M:%S} UTC)."
+        )
+
+
+class LeaseLost(CreditsError):
+    """Another process took this run for dead and took over; nothing more was written."""
+
+    def __init__(self, *, run_id: int) -> None:
+        self.run_id = run_id
+        super().__init__(f"Run {run_id} was taken over by another process; it wrote nothing more.")
+
+
+class TooManyFailures(CreditsError):
+    """Every professional tried so far failed: the fault is not theirs."""
+
+    def __init__(self, *, failures: int, last: str) -> None:
+        self.failures = failures
+        self.last = last
+        super().__init__(f"The first {failures} professionals all failed; the last with: {last}")
+
+
+class RunFailed(CreditsError):
+    """A run ended before its work was done; what it committed stays and the next run goes on."""
+
+    def __init__(self, *, job: str, run_id: int, error: str) -> None:
+        self.job = job
+        self.run_id = run_id
+        self.error = error
+        super().__init__(f"Run {run_id} of {job} failed: {error}")

@@ -1,0 +1,1 @@
+"""The jobs: what to do, in what chunks, inside one recorded run."""

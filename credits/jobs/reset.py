@@ -1,0 +1,139 @@
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.module_loading import import_string
+
+from credits.conf import get_settings
+from credits.engine import reset
+from credits.engine.database import ledger_database
+from credits.engine.tally import Forecast, Tally
+from credits.exceptions import NoEligibilityRule
+from credits.jobs.running import Watch, recorded_run
+from credits.models import CreditBalance, JobRun
+from credits.models.balances import ProfessionalId
+from credits.periods import period_of
+
+NOBODY = 'Nobody is eligible: CREDITS["ELIGIBLE_PROFESSIONALS"] returns no one.'
+
+
+def reset_monthly_credits(
+    *,
+    as_of: datetime,
+    period: str = "",
+    professionals: Collection[ProfessionalId] | None = None,
+    limit: int | None = None,
+    chunk_size: int | None = None,
+    trigger: str = "command",
+    watch: Watch | None = None,
+) -> JobRun:
+    """
+    Set every eligible professional's free credits to the monthly amount, once a period.
+
+    Safe to stop and run again: each chunk commits balances and transactions together, and who was
+    reset in the period already is left alone.
+
+    Args:
+        as_of: the moment the transactions carry.
+        period: the calendar month, as ``2026-11``; that of ``as_of`` if not given.
+        professionals: only these, if they are eligible.
+        limit: at most so many professionals, in the order of their keys.
+        chunk_size: balances to a database transaction; ``CREDITS["CHUNK_SIZE"]`` if not given.
+
+    Returns:
+        The finished run: ``succeeded``, ``partial`` (some professionals failed) or
+        ``interrupted`` (the watch said stop).
+
+    Raises:
+        RunAlreadyActive: another run of this job is under way.
+        RunFailed: the run could not go on; what it committed stays.
+        NoEligibilityRule: the project does not say who is eligible.
+    """
+    period = period or period_of(as_of)
+    settings = get_settings()
+    size = chunk_size or settings.chunk_size
+    watch = watch or Watch()
+    eligible = _eligible(professionals, limit, period=period)
+    with recorded_run(
+        JobRun.Job.RESET,
+        as_of=as_of,
+        period=period,
+        trigger=trigger,
+        is_whole=professionals is None and limit is None,
+        watch=watch,
+    ) as run:
+        found = eligible.count()
+        watch.found(found)
+        if not found and professionals is None:
+            run.warn(NOBODY)
+
+        def open_balances(within: Any) -> Tally:
+            reset.open_balances(eligible, within, using=run.using)
+            return Tally()
+
+        def reset_chunk(within: Any) -> Tally:
+            return reset.reset_chunk(
+                eligible,
+                within,
+                run=run.record,
+                period=period,
+                as_of=as_of,
+                free_credits=settings.monthly_free_credits,
+                using=run.using,
+            )
+
+        run.work_through(
+            reset.without_balance(eligible).values_list("pk", flat=True), open_balances, size=size
+        )
+        run.work_through(_balances(professionals, using=run.using), reset_chunk, size=size)
+    return run.record
+
+
+def forecast_reset(
+    *,
+    as_of: datetime,
+    period: str = "",
+    professionals: Collection[ProfessionalId] | None = None,
+    limit: int | None = None,
+) -> Forecast:
+    """
+    Compute what ``reset_monthly_credits`` would do with the same arguments; writes nothing.
+
+    Raises:
+        NoEligibilityRule: the project does not say who is eligible.
+    """
+    period = period or period_of(as_of)
+    return reset.forecast(
+        _eligible(professionals, limit, period=period),
+        period=period,
+        free_credits=get_settings().monthly_free_credits,
+        using=ledger_database(),
+    )
+
+
+def _eligible(
+    professionals: Collection[ProfessionalId] | None, limit: int | None, *, period: str
+) -> QuerySet[Any]:
+    path = get_settings().eligible_professionals
+    if not path:
+        raise NoEligibilityRule
+    eligible: QuerySet[Any] = import_string(path)().using(ledger_database())
+    if professionals is not None:
+        eligible = eligible.filter(pk__in=professionals)
+    if limit is not None:
+        waiting = eligible.exclude(credit_balance__last_reset_period__gte=period)
+        last = waiting.order_by("pk").values_list("pk", flat=True)[limit - 1 : limit]
+        # A fixed upper key, so that every later statement means the same professionals.
+        for key in last:
+            eligible = eligible.filter(pk__lte=key)
+    return eligible
+
+
+def _balances(
+    professionals: Collection[ProfessionalId] | None, *, using: str
+) -> QuerySet[CreditBalance, Any]:
+    balances = CreditBalance.objects.using(using)
+    if professionals is not None:
+        balances = balances.filter(pk__in=professionals)
+    return balances.values_list("professional_id", flat=True)

@@ -1,0 +1,216 @@
+"""How a ledger function writes: one act, done again if it must be, on one locked balance."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils.timezone import is_naive
+
+from credits.engine.database import attempts, ledger_database
+from credits.engine.reset import KEY_PREFIX
+from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
+from credits.ledger.burndown import Draw
+from credits.models import (
+    CreditAllocation,
+    CreditBalance,
+    CreditTransaction,
+    CreditType,
+    TransactionType,
+)
+from credits.models.balances import ProfessionalId
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAX_CREDITS = 2_147_483_647
+"""What the columns hold, on every engine."""
+
+
+def act(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a ledger function in one transaction; again, while only the database is to blame."""
+
+    def commit(*args: P.args, **kwargs: P.kwargs) -> R:
+        using = ledger_database()
+        for attempt in attempts(using=using):
+            with attempt, transaction.atomic(using=using):
+                return function(*args, **kwargs)
+        raise AssertionError("the last attempt returns or raises")
+
+    @wraps(function)
+    def commit_once(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return commit(*args, **kwargs)
+        except IntegrityError:
+            # A call with the same key for another professional holds another lock, so both may
+            # have found the key unused. The one that lost now finds the one that won.
+            return commit(*args, **kwargs)
+
+    return commit_once
+
+
+class Book:
+    """A professional's locked balance, and the rows one act writes under the lock."""
+
+    def __init__(self, professional_id: ProfessionalId, *, at: datetime) -> None:
+        """
+        Lock the balance, opening it at the first touch; until the transaction ends.
+
+        Raises:
+            UnknownProfessional: no user has this id.
+        """
+        check_moment("at", at)
+        self._using = ledger_database()
+        self._at = at
+        self.balance = self._lock(professional_id)
+
+    def _lock(self, professional_id: ProfessionalId) -> CreditBalance:
+        balances = CreditBalance.objects.using(self._using)
+        locked = balances.select_for_update().filter(pk=professional_id)
+        if (balance := locked.first()) is not None:
+            return balance
+        users = get_user_model()._default_manager.using(self._using)
+        if not users.filter(pk=professional_id).exists():
+            raise UnknownProfessional(professional_id=professional_id)
+        # Two first touches at once: the second waits here and then locks the row of the first.
+        balances.bulk_create(
+            [CreditBalance(professional_id=professional_id)], ignore_conflicts=True
+        )
+        return locked.get()
+
+    def earlier(self, idempotency_key: str, **same: object) -> list[CreditTransaction]:
+        """
+        Return what an earlier call with this key wrote, oldest first; nothing if there was none.
+
+        Raises:
+            IdempotencyKeyReused: that call was made with other arguments than ``same``.
+        """
+        check_key(idempotency_key)
+        rows = list(
+            CreditTransaction.objects.using(self._using)
+            .filter(idempotency_key=idempotency_key)
+            .order_by("pk")
+        )
+        if rows:
+            first: dict[str, object] = {
+                "professional_id": rows[0].professional_id,
+                "transaction_type": rows[0].transaction_type,
+                "amount": sum(row.amount for row in rows),
+            }
+            for argument, value in {"professional_id": self.balance.pk, **same}.items():
+                was = first.get(argument, getattr(rows[0], argument))
+                if was != value:
+                    raise IdempotencyKeyReused(
+                        idempotency_key=idempotency_key, argument=argument, first=was, now=value
+                    )
+        return rows
+
+    def write(
+        self,
+        transaction_type: TransactionType,
+        credit_type: CreditType,
+        amount: int,
+        *,
+        idempotency_key: str,
+        draws: Iterable[Draw] = (),
+        **columns: Any,
+    ) -> CreditTransaction:
+        """
+        Write one row, its allocations and the balance it leaves.
+
+        Args:
+            amount: the signed change of the balance.
+            draws: the change of each lot, with the sign of what the lot loses or gets back.
+        """
+        total = self.balance.total
+        if total + amount > MAX_CREDITS:
+            raise InvalidArgument("amount", f"a balance holds at most {MAX_CREDITS:,} credits.")
+        row = CreditTransaction(
+            professional_id=self.balance.pk,
+            transaction_type=transaction_type,
+            credit_type=credit_type,
+            amount=amount,
+            remaining_amount=columns.get("granted_amount", 0),
+            balance_before=total,
+            balance_after=total + amount,
+            idempotency_key=idempotency_key,
+            created_at=self._at,
+            **columns,
+        )
+        row.save(using=self._using, force_insert=True)
+        self._allocate(row, draws)
+        self._move_balance(transaction_type, credit_type, amount)
+        return row
+
+    def _allocate(self, row: CreditTransaction, draws: Iterable[Draw]) -> None:
+        allocations = [
+            CreditAllocation(lot_id=draw.lot_id, transaction=row, amount=draw.amount)
+            for draw in draws
+        ]
+        CreditAllocation.objects.using(self._using).bulk_create(allocations)
+        for allocation in allocations:
+            CreditTransaction.objects.using(self._using).filter(pk=allocation.lot_id).update(
+                remaining_amount=F("remaining_amount") + allocation.amount
+            )
+
+    def _move_balance(
+        self, transaction_type: TransactionType, credit_type: CreditType, amount: int
+    ) -> None:
+        balance = self.balance
+        if credit_type == CreditType.FREE:
+            balance.free_credits += amount
+        else:
+            balance.paid_credits += amount
+        if transaction_type in {TransactionType.SPEND, TransactionType.REFUND}:
+            balance.lifetime_spent -= amount
+        else:
+            balance.lifetime_earned += amount
+        if transaction_type == TransactionType.SPEND:
+            balance.last_spend_at = self._at
+        if transaction_type == TransactionType.PURCHASE:
+            balance.last_purchase_at = self._at
+        balance.save(using=self._using, force_update=True)
+
+    def spendable_lots(self) -> list[CreditTransaction]:
+        """Return the lots a spend may draw on, in its order: soonest to expire, then oldest."""
+        return list(
+            CreditTransaction.objects.using(self._using)
+            .spendable(self._at)
+            .filter(professional_id=self.balance.pk)
+            .order_by("expires_at", "created_at", "pk")
+        )
+
+
+def check_amount(amount: object, *, argument: str = "amount") -> None:
+    """Refuse an amount of credits that is not a whole number from 1 to what a column holds."""
+    if type(amount) is not int or not 1 <= amount <= MAX_CREDITS:
+        raise InvalidArgument(
+            argument,
+            f"must be a whole number of credits from 1 to {MAX_CREDITS:,}, not {amount!r}.",
+        )
+
+
+def check_moment(argument: str, moment: object) -> None:
+    """Refuse a moment that does not say which zone it is in."""
+    if not isinstance(moment, datetime) or is_naive(moment):
+        raise InvalidArgument(argument, f"must be an aware datetime, not {moment!r}.")
+
+
+def check_key(idempotency_key: object) -> None:
+    """Refuse a key that is blank, too long, or of the kind that resets use."""
+    if not isinstance(idempotency_key, str) or not idempotency_key.strip():
+        raise InvalidArgument("idempotency_key", "must not be blank.")
+    if len(idempotency_key) > 200:
+        raise InvalidArgument("idempotency_key", "must not be longer than 200 characters.")
+    if "\x00" in idempotency_key or idempotency_key.startswith(KEY_PREFIX):
+        raise InvalidArgument(
+            "idempotency_key", f"must not begin with “{KEY_PREFIX}” or contain a NUL."
+        )
+
+
+def metadata_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of a caller's metadata, empty if there is none."""
+    return dict(given or {})

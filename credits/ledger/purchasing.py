@@ -1,0 +1,143 @@
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from credits.conf import get_settings
+from credits.exceptions import InvalidArgument
+from credits.ledger.book import Book, act, check_amount, check_moment, metadata_of
+from credits.models import CreditTransaction, CreditType, TransactionType
+from credits.models.balances import ProfessionalId
+from credits.periods import add_months
+
+
+@act
+def purchase(
+    *,
+    professional_id: ProfessionalId,
+    amount: int,
+    price: Decimal,
+    currency: str,
+    payment_reference: str,
+    at: datetime,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction:
+    """
+    Book bought credits as a paid lot that expires six calendar months after ``at``.
+
+    Calling again with the same payment reference changes nothing and returns the first lot.
+
+    Args:
+        amount: whole credits, at least 1.
+        price: what was paid for all of them, in ``currency``, two decimals.
+        currency: three capital letters, as ``AED``.
+        payment_reference: the payment's own id; it is the idempotency key.
+
+    Raises:
+        IdempotencyKeyReused: the reference was booked with another amount, price or professional.
+        UnknownProfessional: no user has this id.
+    """
+    check_amount(amount)
+    price = _checked_price(price)
+    if len(currency) != 3 or not (currency.isascii() and currency.isupper()):
+        raise InvalidArgument("currency", f"must be three capital letters, not {currency!r}.")
+
+    book = Book(professional_id, at=at)
+    if done := book.earlier(
+        payment_reference,
+        transaction_type=TransactionType.PURCHASE,
+        amount=amount,
+        price=price,
+        currency=currency,
+    ):
+        return done[0]
+    return book.write(
+        TransactionType.PURCHASE,
+        CreditType.PAID,
+        amount,
+        granted_amount=amount,
+        expires_at=add_months(at, get_settings().purchase_validity_months),
+        price=price,
+        currency=currency,
+        description=f"Purchase of {amount} credits",
+        metadata=metadata_of(metadata),
+        idempotency_key=payment_reference,
+    )
+
+
+@act
+def grant_bonus(
+    *,
+    professional_id: ProfessionalId,
+    amount: int,
+    at: datetime,
+    idempotency_key: str,
+    credit_type: CreditType = CreditType.FREE,
+    expires_at: datetime | None = None,
+    description: str = "Bonus",
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction:
+    """
+    Give credits away: into the free pool, until the next reset, or as a paid lot.
+
+    Calling again with the same key changes nothing and returns the first call's transaction.
+
+    Args:
+        amount: whole credits, at least 1.
+        expires_at: of a paid bonus; six calendar months after ``at`` if not given.
+        description: generated text, never what a person typed: it can not be erased.
+
+    Raises:
+        IdempotencyKeyReused: the key was used with other arguments.
+        UnknownProfessional: no user has this id.
+    """
+    check_amount(amount)
+    lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
+
+    book = Book(professional_id, at=at)
+    if done := book.earlier(
+        idempotency_key,
+        transaction_type=TransactionType.BONUS,
+        credit_type=credit_type,
+        amount=amount,
+    ):
+        return done[0]
+    return book.write(
+        TransactionType.BONUS,
+        credit_type,
+        amount,
+        description=description,
+        metadata=metadata_of(metadata),
+        idempotency_key=idempotency_key,
+        **lot,
+    )
+
+
+def lot_columns(
+    credit_type: CreditType, amount: int, *, at: datetime, expires_at: datetime | None
+) -> dict[str, Any]:
+    """
+    Return the columns that make a grant a lot; none for free credits, which have no lots.
+
+    Raises:
+        InvalidArgument: an expiry for free credits, or one that is not after ``at``.
+    """
+    check_moment("at", at)
+    if credit_type == CreditType.FREE:
+        if expires_at is not None:
+            raise InvalidArgument("expires_at", "free credits have no expiry but the next reset.")
+        return {}
+    if expires_at is None:
+        expires_at = add_months(at, get_settings().purchase_validity_months)
+    check_moment("expires_at", expires_at)
+    if expires_at <= at:
+        raise InvalidArgument("expires_at", "must lie after the moment of the grant.")
+    return {"granted_amount": amount, "expires_at": expires_at}
+
+
+def _checked_price(price: object) -> Decimal:
+    if not isinstance(price, Decimal) or not price.is_finite() or price < 0:
+        raise InvalidArgument("price", f"must be a Decimal of at least 0, not {price!r}.")
+    if price != round(price, 2) or price >= 10**10:
+        raise InvalidArgument("price", f"must have at most two decimals, not {price}.")
+    return price

@@ -1,0 +1,137 @@
+from datetime import datetime, timedelta
+
+from credits.conf import get_settings
+from credits.engine.database import ledger_database
+from credits.exceptions import IdempotencyKeyReused, RefundExceedsSpend, UnknownSpend
+from credits.ledger.book import Book, act, check_amount
+from credits.ledger.burndown import Draw, give_back
+from credits.models import CreditTransaction, CreditType, TransactionType
+
+
+@act
+def refund(
+    *,
+    spend_key: str,
+    at: datetime,
+    idempotency_key: str,
+    amount: int | None = None,
+) -> list[CreditTransaction]:
+    """
+    Return a spend, in whole or part, never more than it took.
+
+    The paid part goes back first, into the lots it came from, with their dates; the last credit
+    drawn is the first to return. What came from a lot that has expired meanwhile becomes a lot of
+    ``REFUND_GRACE_DAYS`` from ``at``, or of the date an extension promised. The rest goes back
+    into the free pool, which may then exceed the monthly amount until the next reset.
+
+    Calling again with the same key changes nothing and returns the first call's transactions.
+
+    Args:
+        spend_key: the idempotency key of the spend.
+        amount: whole credits, at least 1; all that is left to refund if not given.
+
+    Returns:
+        One transaction for each pool that got something back, the free one first.
+
+    Raises:
+        UnknownSpend: nothing was spent with this key.
+        RefundExceedsSpend: less than ``amount`` is left to refund. Nothing is written.
+        IdempotencyKeyReused: the key was used with other arguments.
+    """
+    if amount is not None:
+        check_amount(amount)
+    spends = {
+        CreditType(row.credit_type): row
+        for row in CreditTransaction.objects.using(ledger_database()).filter(
+            idempotency_key=spend_key, transaction_type=TransactionType.SPEND
+        )
+    }
+    if not spends:
+        raise UnknownSpend(spend_key=spend_key)
+
+    book = Book(next(iter(spends.values())).professional_id, at=at)
+    same = {} if amount is None else {"amount": amount}
+    if done := book.earlier(idempotency_key, transaction_type=TransactionType.REFUND, **same):
+        first = done[0].origin
+        if first is None or first.idempotency_key != spend_key:
+            raise IdempotencyKeyReused(
+                idempotency_key=idempotency_key,
+                argument="spend_key",
+                first=first and first.idempotency_key,
+                now=spend_key,
+            )
+        return done
+
+    open_parts = {pool: -spend.amount - _returned(spend) for pool, spend in spends.items()}
+    refundable = sum(open_parts.values())
+    wanted = refundable if amount is None else amount
+    if wanted > refundable or wanted == 0:
+        raise RefundExceedsSpend(spend_key=spend_key, requested=wanted, refundable=refundable)
+
+    to_lots = min(wanted, open_parts.get(CreditType.PAID, 0))
+    rows = []
+    if to_pool := wanted - to_lots:
+        rows.append(
+            book.write(
+                TransactionType.REFUND,
+                CreditType.FREE,
+                to_pool,
+                origin=spends[CreditType.FREE],
+                description="Refund",
+                idempotency_key=idempotency_key,
+            )
+        )
+    if to_lots:
+        rows.append(_refund_to_lots(book, spends[CreditType.PAID], to_lots, at, idempotency_key))
+    return rows
+
+
+def _refund_to_lots(
+    book: Book, spend: CreditTransaction, amount: int, at: datetime, idempotency_key: str
+) -> CreditTransaction:
+    drawn = [
+        Draw(allocation.lot_id, -allocation.amount)
+        for allocation in spend.allocations.order_by("pk")
+    ]
+    back: list[Draw] = []
+    regranted = 0
+    expires_at = at + timedelta(days=get_settings().refund_grace_days)
+    for draw in give_back(drawn, returned=_returned(spend), amount=amount):
+        lot = CreditTransaction.objects.using(ledger_database()).get(pk=draw.lot_id)
+        last = _last_extension(lot)
+        if last == lot and lot.expires_at is not None and lot.expires_at > at:
+            back.append(draw)
+        else:
+            regranted += draw.amount
+            # Of several dates the latest: a refund never shortens what was promised.
+            expires_at = max(expires_at, last.expires_at or expires_at)
+    lot_columns = {"granted_amount": regranted, "expires_at": expires_at} if regranted else {}
+    return book.write(
+        TransactionType.REFUND,
+        CreditType.PAID,
+        amount,
+        draws=back,
+        origin=spend,
+        description="Refund",
+        idempotency_key=idempotency_key,
+        **lot_columns,
+    )
+
+
+def _last_extension(lot: CreditTransaction) -> CreditTransaction:
+    """Return the lot that extensions moved this lot's credits to in the end, or the lot itself."""
+    while extension := (
+        lot.consequences.filter(transaction_type=TransactionType.ADJUSTMENT).order_by("-pk").first()
+    ):
+        lot = extension
+    return lot
+
+
+def _returned(spend: CreditTransaction) -> int:
+    refunds = CreditTransaction.objects.using(ledger_database()).filter(
+        # The professional is in the index, the origin is not.
+        professional_id=spend.professional_id,
+        transaction_type=TransactionType.REFUND,
+        origin=spend,
+    )
+    return sum(refunds.values_list("amount", flat=True))

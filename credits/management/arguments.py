@@ -1,0 +1,84 @@
+"""Read what a person typed: a value, or one sentence that says what to type instead (exit 2)."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.management.base import CommandError
+from django.utils.dateparse import parse_date, parse_datetime
+
+from credits.engine.database import ledger_database
+from credits.models.balances import ProfessionalId
+from credits.periods import parse_period
+
+EXIT_BAD_ARGUMENTS = 2
+
+
+def bad_argument(message: str) -> CommandError:
+    """Return the error for something that was typed wrong."""
+    return CommandError(message, returncode=EXIT_BAD_ARGUMENTS)
+
+
+def moment(text: str) -> datetime:
+    """Read a moment, in UTC unless it says otherwise; a day alone is its first moment."""
+    try:
+        parsed = parse_datetime(text)
+        if parsed is None and (day := parse_date(text)) is not None:
+            parsed = datetime(day.year, day.month, day.day)  # noqa: DTZ001  UTC follows
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise bad_argument(
+            f"--as-of: “{text}” is not a moment; write 2026-11-01 or 2026-11-01T00:01Z."
+        )
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        raise bad_argument(f"--as-of: “{text}” lies outside the calendar.") from None
+
+
+def period(text: str) -> str:
+    """Read a calendar month."""
+    try:
+        return parse_period(text)
+    except ValueError as error:
+        raise bad_argument(f"--period: {error}") from None
+
+
+def whole_number(option: str, text: str) -> int:
+    """Read a whole number of at least one."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text) >= 1):
+        raise bad_argument(f"{option}: “{text}” is not a whole number of at least 1.")
+    return int(text)
+
+
+def professionals(texts: Iterable[str]) -> tuple[ProfessionalId, ...]:
+    """Find users by e-mail address or id."""
+    return tuple(_professional(text) for text in texts)
+
+
+def _professional(text: str) -> ProfessionalId:
+    user_model = get_user_model()
+    users = user_model._default_manager.using(ledger_database())
+    found = None
+    if "@" in text:
+        field = user_model.get_email_field_name()
+        try:
+            user_model._meta.get_field(field)
+        except FieldDoesNotExist:
+            raise bad_argument("--professional: users have no e-mail here; give an id.") from None
+        found = users.filter(**{f"{field}__iexact": text}).first()
+    else:
+        try:
+            found = users.filter(pk=user_model._meta.pk.to_python(text)).first()
+        except (ValidationError, ValueError, OverflowError):
+            found = None
+    if found is None:
+        raise bad_argument(
+            f"--professional: there is no user “{text}”; give the e-mail address or the id of one."
+        )
+    key: ProfessionalId = found.pk
+    return key

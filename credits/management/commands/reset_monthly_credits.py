@@ -1,0 +1,67 @@
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from credits.engine.tally import Forecast
+from credits.jobs.reset import forecast_reset, reset_monthly_credits
+from credits.jobs.running import Watch
+from credits.management import arguments
+from credits.management.job_command import JobCommand, Order
+from credits.management.job_report import JobReport
+from credits.models import JobRun
+from credits.periods import period_of
+
+
+class ResetReport(JobReport):
+    job = JobRun.Job.RESET
+    title = "Monthly credit reset"
+    noun = "verified professionals for credit reset"
+
+    def nothing_left(self, run: JobRun) -> str:
+        return f"Nothing to do: all of them were reset in {run.period} already."
+
+
+class Command(JobCommand):
+    help = "Set every eligible professional's free credits to the monthly amount, once a month."
+    report_class = ResetReport
+    may_look_ahead = False
+    examples = """\
+  manage.py reset_monthly_credits                    this month's reset, or what is left of it
+  manage.py reset_monthly_credits --dry-run          what it would do, with the largest changes
+  manage.py reset_monthly_credits --professional aisha@example.com
+  manage.py reset_monthly_credits --period 2026-11 --json
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--period", metavar="YYYY-MM", help="The month to reset; that of --as-of if not given."
+        )
+
+    def forecast(self, order: Order) -> Forecast:
+        return forecast_reset(
+            as_of=order.as_of,
+            period=order.period,
+            professionals=order.professionals,
+            limit=order.limit,
+        )
+
+    def run_job(self, order: Order, watch: Watch) -> JobRun:
+        return reset_monthly_credits(
+            as_of=order.as_of,
+            period=order.period,
+            professionals=order.professionals,
+            limit=order.limit,
+            chunk_size=order.chunk_size,
+            watch=watch,
+        )
+
+    def _period(self, options: dict[str, Any], as_of: datetime) -> str:
+        period = arguments.period(options["period"]) if options["period"] else period_of(as_of)
+        if period > (current := period_of(timezone.now())):
+            raise arguments.bad_argument(
+                f"--period: {period} has not begun; the present month is {current}."
+            )
+        return period

@@ -1,0 +1,77 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from credits.engine import triggers
+from credits.engine.audit import Finding, findings
+from credits.engine.database import ledger_database
+from credits.engine.rebuild import rebuild_balances
+
+MOST_SHOWN = 20
+
+
+class Command(BaseCommand):
+    help = "Check every invariant of the ledger; exit 1 when one is broken."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--rebuild",
+            action="store_true",
+            help="First mend balances that differ from the ledger; the ledger is never changed.",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="Print one JSON document instead of sentences."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        using = ledger_database()
+        self._talks = options["verbosity"] > 0 and not options["json"]
+        try:
+            rebuilt = rebuild_balances(using=using) if options["rebuild"] else None
+            if rebuilt is not None:
+                self._say(f"Rebuilt {rebuilt:,} balances from the ledger.")
+            found = [self._told(finding) for finding in findings(using=using, most=MOST_SHOWN)]
+            missing = triggers.missing(using=using)
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database refused: {str(error).splitlines()[0]}."
+                " Is it up, and has manage.py migrate been run?"
+            ) from error
+        for name in missing:
+            self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
+
+        broken = [finding for finding in found if finding.count]
+        if options["json"]:
+            self.stdout.write(self._document(found, missing, rebuilt))
+        if broken or missing:
+            raise CommandError(
+                f"{len(broken) + bool(missing)} of {len(found) + 1} invariants are broken."
+            )
+        self._say(f"All {len(found) + 1} invariants hold.")
+
+    def _say(self, sentence: str) -> None:
+        if self._talks:
+            self.stdout.write(sentence)
+
+    def _told(self, finding: Finding) -> Finding:
+        mark = f"BROKEN  ({finding.count:,})" if finding.count else "ok     "
+        self._say(f"{mark} {finding.invariant.name}: {finding.invariant.sentence}")
+        for line in finding.shown:
+            self._say(f"          {line}")
+        if finding.count > len(finding.shown):
+            self._say(f"          and {finding.count - len(finding.shown):,} more")
+        return finding
+
+    def _document(self, found: list[Finding], missing: list[str], rebuilt: int | None) -> str:
+        invariants = [
+            {
+                "name": finding.invariant.name,
+                "offenders": finding.count,
+                "shown": list(finding.shown),
+            }
+            for finding in found
+        ]
+        invariants.append({"name": "triggers", "offenders": len(missing), "shown": missing})
+        return json.dumps({"version": 1, "rebuilt": rebuilt, "invariants": invariants})

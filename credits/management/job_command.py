@@ -1,0 +1,232 @@
+"""What the commands of the two jobs share: options, talk, exit codes."""
+
+import argparse
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import FrameType
+from typing import Any, ClassVar
+
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
+from django.db import DatabaseError
+from django.utils import timezone
+
+from credits.engine.tally import Forecast
+from credits.exceptions import CreditsError, LeaseLost, RunAlreadyActive, RunFailed
+from credits.jobs.running import Watch
+from credits.management import arguments
+from credits.management.job_report import JobReport
+from credits.models import JobRun
+from credits.models.balances import ProfessionalId
+
+EXIT_FAILED = 1
+EXIT_PARTIAL = 3
+EXIT_ALREADY_ACTIVE = 4
+EXIT_INTERRUPTED = 130
+
+EXIT_CODES = """\
+exit codes:
+  0  done, or nothing to do      3    partial: some professionals failed
+  1  failed                      4    another run of this job is active
+  2  bad arguments               130  interrupted; its last chunk was finished
+"""
+
+
+class _RawHelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Django's order of options, and an epilog whose lines stay as they are."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the person asked for, checked."""
+
+    as_of: datetime
+    period: str
+    professionals: tuple[ProfessionalId, ...] | None
+    limit: int | None
+    chunk_size: int | None
+    again: str
+    """The command that goes on where this one ends."""
+
+
+class JobCommand(BaseCommand):
+    """
+    A command that runs one job, or says what it would do.
+
+    A subclass names the job, its words and its examples, and gives ``forecast`` and ``run_job``.
+    """
+
+    report_class: ClassVar[type[JobReport]]
+    examples: ClassVar[str]
+    may_look_ahead: ClassVar[bool]
+    """Whether a dry run may ask about a moment that has not come yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Django 5.2 does not know https://no-color.org.
+        if os.environ.get("NO_COLOR"):
+            kwargs["no_color"] = True
+        super().__init__(*args, **kwargs)
+
+    def forecast(self, order: Order) -> Forecast:
+        """Compute what ``run_job`` would do."""
+        raise NotImplementedError
+
+    def run_job(self, order: Order, watch: Watch) -> JobRun:
+        """Do the job."""
+        raise NotImplementedError
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Let the help end with examples and exit codes."""
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            epilog=f"examples:\n{self.examples}\n{EXIT_CODES}",
+            formatter_class=_RawHelpFormatter,
+            **kwargs,
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add what both jobs understand; values are read later, to refuse them in a sentence."""
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Compute everything, write nothing."
+        )
+        parser.add_argument(
+            "--as-of", metavar="MOMENT", help="Act as of this moment, UTC unless it says otherwise."
+        )
+        parser.add_argument(
+            "--professional",
+            metavar="EMAIL|ID",
+            action="append",
+            help="Only this professional; may be given several times.",
+        )
+        parser.add_argument("--limit", metavar="N", help="At most N professionals.")
+        parser.add_argument(
+            "--chunk-size", metavar="N", help="About so many rows to a database transaction."
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="Print one JSON document instead of sentences."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read the options, then forecast or run, then report."""
+        report = self.report_class(self, as_json=options["json"], verbosity=options["verbosity"])
+        try:
+            order = self._order(options)
+            if options["dry_run"]:
+                report.forecast(self.forecast(order), as_of=order.as_of, period=order.period)
+            else:
+                self._run(order, report)
+        except CommandError as error:
+            report.error(str(error), exit_code=error.returncode)
+            raise
+        except DatabaseError as error:
+            message = (
+                f"The database refused: {(str(error) or type(error).__name__).splitlines()[0]}."
+                " Is it up, and has manage.py migrate been run?"
+            )
+            report.error(message, exit_code=EXIT_FAILED)
+            raise CommandError(message, returncode=EXIT_FAILED) from error
+
+    def _run(self, order: Order, report: JobReport) -> None:
+        with stop_on_signals(report) as stop:
+            watch = Watch(found=report.found, progress=report.progress, should_stop=stop.is_set)
+            try:
+                run = self.run_job(order, watch)
+            except RunAlreadyActive as error:
+                raise CommandError(str(error), returncode=EXIT_ALREADY_ACTIVE) from error
+            except (RunFailed, LeaseLost) as error:
+                raise CommandError(
+                    f"{error} Go on with: {order.again}", returncode=EXIT_FAILED
+                ) from error
+            except CreditsError as error:
+                raise CommandError(str(error), returncode=EXIT_FAILED) from error
+        code, message = self._outcome(run, order)
+        report.run(run, exit_code=code, message=message)
+        if code:
+            raise CommandError(message, returncode=code)
+
+    def _outcome(self, run: JobRun, order: Order) -> tuple[int, str]:
+        if run.status == JobRun.Status.PARTIAL:
+            return EXIT_PARTIAL, (
+                f"Run {run.pk} is partial: {run.error_count} failed."
+                f" When they are mended, go on with: {order.again}"
+            )
+        if run.status == JobRun.Status.INTERRUPTED:
+            return EXIT_INTERRUPTED, (
+                f"Run {run.pk} was interrupted after {run.chunk_count} chunks; what they did"
+                f" stays. Go on with: {order.again}"
+            )
+        return 0, ""
+
+    def _order(self, options: dict[str, Any]) -> Order:
+        now = timezone.now()
+        as_of = arguments.moment(options["as_of"]) if options["as_of"] else now
+        if as_of > now and not (self.may_look_ahead and options["dry_run"]):
+            raise arguments.bad_argument(
+                f"--as-of: {as_of:%Y-%m-%d %H:%M} UTC has not come yet"
+                + ("; only a --dry-run may look ahead." if self.may_look_ahead else ".")
+            )
+        given = options["professional"]
+        limit, chunk_size = options["limit"], options["chunk_size"]
+        return Order(
+            as_of=as_of,
+            period=self._period(options, as_of),
+            professionals=arguments.professionals(given) if given else None,
+            limit=arguments.whole_number("--limit", limit) if limit else None,
+            chunk_size=arguments.whole_number("--chunk-size", chunk_size) if chunk_size else None,
+            again=self._again(options, as_of),
+        )
+
+    def _period(self, options: dict[str, Any], as_of: datetime) -> str:
+        """Return the period an order is about; none for a job that has none."""
+        return ""
+
+    def _again(self, options: dict[str, Any], as_of: datetime) -> str:
+        words = ["manage.py", self.__module__.rpartition(".")[2]]
+        if period := self._period(options, as_of):
+            words += ["--period", period]
+        for name in ("as_of", "professional", "limit", "chunk_size"):
+            given = options[name] or []
+            for value in [given] if isinstance(given, str) else given:
+                words += [f"--{name.replace('_', '-')}", value]
+        return shlex.join(words)
+
+
+@contextmanager
+def stop_on_signals(report: JobReport) -> Iterator[threading.Event]:
+    """
+    Let Ctrl-C and SIGTERM set an event instead of tearing a chunk apart.
+
+    A second Ctrl-C does tear: whoever presses it twice means it, and the chunk rolls back.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may install handlers; elsewhere the caller has its own ways.
+        yield stop
+        return
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+        report.say("Finishing this chunk, then stopping.")
+
+    before = {number: signal.signal(number, ask_to_stop) for number in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -1,0 +1,98 @@
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class JobRun(models.Model):
+    """One execution of a job: what it was asked, how far it came, what it moved."""
+
+    class Job(models.TextChoices):
+        RESET = "reset_monthly_credits", _("monthly reset")
+        EXPIRY = "expire_credits", _("expiry")
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("running")
+        SUCCEEDED = "succeeded", _("succeeded")
+        PARTIAL = "partial", _("partial")
+        FAILED = "failed", _("failed")
+        INTERRUPTED = "interrupted", _("interrupted")
+        SKIPPED = "skipped", _("skipped")
+        MISSED = "missed", _("missed")
+
+    job = models.CharField(_("job"), max_length=32, choices=Job)
+    period = models.CharField(_("period"), max_length=7, blank=True)
+    as_of = models.DateTimeField(_("as of"))
+    status = models.CharField(_("status"), max_length=12, choices=Status)
+    trigger = models.CharField(_("trigger"), max_length=32, default="command")
+    is_whole = models.BooleanField(
+        _("whole"), default=True, help_text=_("Not narrowed to some professionals or a limit.")
+    )
+    started_at = models.DateTimeField(_("started at"))
+    heartbeat_at = models.DateTimeField(_("last sign of life"))
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    host = models.CharField(_("host"), max_length=255)
+    process_id = models.PositiveIntegerField(_("process id"))
+    # Each chunk moves this by one in its own transaction: a chunk whose commit went unanswered is
+    # known by it, and a run that was taken over cannot write another.
+    chunk_count = models.PositiveIntegerField(_("chunks"), default=0)
+    total_count = models.PositiveIntegerField(_("total"), default=0)
+    success_count = models.PositiveIntegerField(
+        _("succeeded"), default=0, help_text=_("Transactions written by this run.")
+    )
+    error_count = models.PositiveIntegerField(
+        _("failed"), default=0, help_text=_("Professionals this run could not do.")
+    )
+    credits_granted = models.BigIntegerField(_("credits granted"), default=0)
+    credits_expired = models.BigIntegerField(_("credits expired"), default=0)
+    error_summary = models.TextField(_("error summary"), blank=True)
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        indexes = [models.Index(fields=["job", "-started_at"], name="credits_run_history")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job"],
+                condition=Q(status="running"),
+                name="credits_job_has_one_active_run",
+            ),
+            models.CheckConstraint(
+                condition=Q(total_count=models.F("success_count") + models.F("error_count")),
+                name="credits_run_total_is_successes_plus_errors",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job} run {self.pk}"
+
+
+class JobFailure(models.Model):
+    """A professional one run could not do, and why."""
+
+    run = models.ForeignKey(
+        JobRun,
+        on_delete=models.CASCADE,
+        db_index=False,  # the unique constraint begins with it
+        related_name="failures",
+        verbose_name=_("run"),
+    )
+    professional = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("professional"),
+    )
+    error = models.TextField(_("error"))
+
+    class Meta:
+        verbose_name = _("failure")
+        verbose_name_plural = _("failures")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "professional"], name="credits_failure_is_listed_once_a_run"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.error

@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+
+import pytest
+import stamina
+
+from credits.engine import triggers
+
+
+@pytest.fixture(autouse=True)
+def no_waiting() -> Iterator[None]:
+    """Try again as often as in earnest, without the pauses between."""
+    with stamina.set_testing(True, attempts=6, cap=True):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def flushable_ledger(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a transactional test be flushed: the ledger's triggers refuse the TRUNCATE otherwise."""
+    marker = request.node.get_closest_marker("django_db")
+    transactional = "transactional_db" in request.fixturenames or (
+        marker is not None and marker.kwargs.get("transaction", False)
+    )
+    if transactional:
+        request.getfixturevalue("transactional_db")
+    yield
+    if transactional:
+        # The flush sends post_migrate, which puts them back.
+        triggers.drop(using="default")
