@@ -1,0 +1,66 @@
+# `make` lists what there is. Each target sets up what it needs in .venv; the second time is quick.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/.run-requirements
+DEV := $(VENV)/.dev-requirements
+MANAGE := $(VENV)/bin/python manage.py
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage lint format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUN) ## Run the two jobs over a year of a marketplace's data
+	@$(MANAGE) demo
+
+serve: $(RUN) ## Serve the admin at http://127.0.0.1:8000/
+	@$(MANAGE) runserver
+
+shell: $(RUN) ## Open a Python shell with the project loaded
+	@$(MANAGE) shell
+
+test: test-sqlite test-postgresql ## Run the tests on SQLite and on PostgreSQL
+
+test-sqlite: $(DEV) ## Run the tests on SQLite (ARGS="-k spend" for some)
+	@$(VENV)/bin/python -m pytest -q --engine=sqlite $(ARGS)
+
+test-postgresql: $(DEV) ## Run the tests on a PostgreSQL of their own
+	@$(VENV)/bin/python -m pytest -q --engine=postgresql $(ARGS)
+
+coverage: $(DEV) ## Run the tests on SQLite and list the lines they miss
+	@$(VENV)/bin/python -m pytest -q --cov --cov-report=term $(ARGS)
+
+lint: $(DEV) ## Check style, types, imports and migrations
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff format --check --quiet || { echo "Unformatted: make format"; exit 1; }
+	@$(VENV)/bin/mypy --no-error-summary
+	@report=$$($(VENV)/bin/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
+	@DATABASE_URL=sqlite:///$(VENV)/lint.sqlite3 $(MANAGE) makemigrations --check --dry-run -v 0 \
+		--settings settings.testing || { echo "Models without a migration."; exit 1; }
+
+format: $(DEV) ## Format the code and mend what can be mended
+	@$(VENV)/bin/ruff check --quiet --fix-only
+	@$(VENV)/bin/ruff format --quiet
+
+clean: ## Remove .venv, caches, logs and the development database
+	@rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		build dist htmlcov logs staticfiles credits.sqlite3*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed; say which with make PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN): requirements.txt | $(VENV)/bin/python
+	@echo "Installing what running needs into $(VENV) ..."
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(DEV): requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	@echo "Installing what tests and checks need into $(VENV) ..."
+	@$(PIP) install -r requirements-dev.txt
+	@touch $(RUN) $@

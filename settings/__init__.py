@@ -1,0 +1,1 @@
+"""The settings of the project: ``development`` (the default), ``testing`` and ``production``."""

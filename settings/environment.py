@@ -1,0 +1,215 @@
+"""
+Read the environment, or fail with one sentence that names the variable.
+
+Cron starts a job with next to no environment, so a file ``.env`` beside ``manage.py`` is read too;
+what the environment itself says comes first.
+"""
+
+import os
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import anymail.backends
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import load_dotenv
+from psycopg.conninfo import conninfo_to_dict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+INSECURE_PREFIX = "django-insecure-"
+"""How Django marks a key that must never leave a developer's machine."""
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+# What libpq calls these, and what Django does. The rest of a URL's parameters are OPTIONS.
+_POSTGRESQL_KEYS = {
+    "dbname": "NAME",
+    "user": "USER",
+    "password": "PASSWORD",
+    "host": "HOST",
+    "port": "PORT",
+}
+
+
+def read_env_file(path: Path = BASE_DIR / ".env") -> None:
+    """Add the variables of ``path`` to the environment, where they are not set yet."""
+    load_dotenv(path)
+
+
+def text(name: str, *, default: str | None = None) -> str:
+    """
+    Return the variable ``name``, or ``default`` where it is unset or blank.
+
+    Raises:
+        ImproperlyConfigured: the variable is unset or blank, and there is no default.
+    """
+    if value := os.environ.get(name, "").strip():
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"{name} is not set: see .env.example for what it should say.")
+    return default
+
+
+def words(name: str) -> list[str]:
+    """
+    Return the comma-separated words in ``name``.
+
+    Raises:
+        ImproperlyConfigured: there is none.
+    """
+    found = [word for part in text(name).split(",") if (word := part.strip())]
+    if not found:
+        raise ImproperlyConfigured(f"{name} must hold words with commas between; it holds none.")
+    return found
+
+
+def number(name: str, *, default: int) -> int:
+    """
+    Return the whole number in ``name``, or ``default`` where it is unset.
+
+    Raises:
+        ImproperlyConfigured: the variable is something else than a whole number.
+    """
+    value = text(name, default=str(default))
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {value!r}.")
+    return int(value)
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """
+    Return whether ``name`` says yes, or ``default`` where it is unset.
+
+    Raises:
+        ImproperlyConfigured: the variable says neither yes nor no.
+    """
+    value = text(name, default=str(default)).lower()
+    if value not in _TRUE | _FALSE:
+        raise ImproperlyConfigured(f"{name} must be yes or no; it is {value!r}.")
+    return value in _TRUE
+
+
+def prefixed(prefix: str) -> dict[str, str]:
+    """Return every variable whose name begins with ``prefix``, by the rest of its name."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
+
+
+def secret_key(name: str) -> str:
+    """
+    Return the secret key in ``name``.
+
+    Raises:
+        ImproperlyConfigured: the key is missing, a default, or too short to be secret.
+    """
+    key = text(name)
+    # The bounds of Django's own check (security.W009), which would come only after the start.
+    if key.startswith(INSECURE_PREFIX) or len(key) < 50 or len(set(key)) < 5:
+        raise ImproperlyConfigured(
+            f"{name} must be a random secret of 50 characters or more, not a default or an "
+            'example: python -c "import secrets; print(secrets.token_urlsafe(50))" makes one.'
+        )
+    return key
+
+
+def email_backend(name: str) -> str:
+    """
+    Return Django's e-mail backend for the service in ``name``: ``smtp``, or one of anymail's.
+
+    Raises:
+        ImproperlyConfigured: the service is missing, or unknown to anymail.
+    """
+    service = text(name)
+    if service == "smtp":
+        return "django.core.mail.backends.smtp.EmailBackend"
+    modules = {module.name for module in iter_modules(anymail.backends.__path__)}
+    known = sorted(modules - {"base", "base_requests", "test"})
+    if service not in known:
+        raise ImproperlyConfigured(
+            f"{name} must be smtp or one of {', '.join(known)}; it is {service!r}."
+        )
+    return f"anymail.backends.{service}.EmailBackend"
+
+
+def database(url: str) -> dict[str, Any]:
+    """
+    Return Django's settings for the database at ``url``.
+
+    ``sqlite:///credits.sqlite3`` is a file in the project, ``sqlite:////var/lib/credits.sqlite3``
+    one anywhere; ``postgresql://user:password@host:5432/name?sslmode=require`` is all libpq takes.
+
+    Raises:
+        ImproperlyConfigured: another kind of URL, or one that names no database.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite":
+        return _sqlite(url)
+    if scheme in {"postgres", "postgresql"}:
+        return _postgresql(url)
+    # The scheme alone: the rest of the URL may hold a password.
+    raise ImproperlyConfigured(
+        f"DATABASE_URL is a {scheme or 'malformed'} URL, and credits need real transactions: use "
+        "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Data in MongoDB is brought in "
+        "with `manage.py import_homezy`; djongo cannot roll back and is not supported."
+    )
+
+
+def _sqlite(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    name = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or name in {"", ":memory:"}:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no SQLite file: use sqlite:///FILE (in the project) or "
+            "sqlite:////FULL/PATH. A database in memory cannot be shared with the jobs."
+        )
+    path = BASE_DIR / name
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "OPTIONS": {
+            # A transaction that reads before it writes takes the write lock at once and waits
+            # for it; a lock taken later is refused without waiting when another has written.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            # WAL: readers never wait for a job. FULL: in WAL, NORMAL may forget the last commits
+            # when the power fails, and this is money. Recursive triggers: without them INSERT OR
+            # REPLACE deletes a row behind the back of the ledger's delete trigger. Django itself
+            # turns foreign keys on.
+            "init_command": (
+                "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA recursive_triggers=ON;"
+            ),
+        },
+        # Django's default is a test database in memory, which threads cannot share.
+        "TEST": {"NAME": path.with_name(f"test_{path.name}")},
+    }
+
+
+def _postgresql(url: str) -> dict[str, Any]:
+    try:
+        parameters = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        # Its text may quote the URL, password and all.
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not a URL that PostgreSQL understands: use "
+            "postgresql://USER:PASSWORD@HOST:PORT/NAME, with %-escapes in the password."
+        ) from error
+    if "dbname" not in parameters:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no PostgreSQL database: "
+            "use postgresql://USER:PASSWORD@HOST:PORT/NAME."
+        )
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **{django_key: parameters.pop(key, "") for key, django_key in _POSTGRESQL_KEYS.items()},
+        "OPTIONS": parameters,
+        # A web worker keeps its connection for a minute, and looks whether it still lives.
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }

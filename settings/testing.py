@@ -1,0 +1,23 @@
+"""
+The test suite.
+
+``.env`` is not read: a developer's own database must not be the one that tests write to. The
+engine comes from ``--engine`` (tests/plugins/engines.py), which sets ``DATABASE_URL``.
+"""
+
+from settings import environment
+from settings.base import *  # noqa: F403
+
+SECRET_KEY = f"{environment.INSECURE_PREFIX}testing-only"
+ALLOWED_HOSTS = ["testserver"]
+
+DATABASES = {
+    "default": environment.database(
+        environment.text("DATABASE_URL", default="sqlite:///testing.sqlite3")
+    )
+}
+
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+# A slow hash protects passwords; here it would only slow every user that a test makes.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

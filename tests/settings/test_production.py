@@ -1,0 +1,85 @@
+"""settings.production: starts with a proper environment, and with no other."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from settings.environment import BASE_DIR
+
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "settings.production",
+    "DATABASE_URL": "postgresql://credits:secret@db.example/credits",
+    "DJANGO_SECRET_KEY": "correct-horse-battery-staple-0123456789-abcdefghijklmnop",
+    "DJANGO_ALLOWED_HOSTS": "credits.example",
+    "EMAIL_SERVICE": "postmark",
+    "DEFAULT_FROM_EMAIL": "credits@credits.example",
+    "ANYMAIL_POSTMARK_SERVER_TOKEN": "token",
+}
+
+
+def check(environment):
+    """Run ``check --deploy`` in a process that knows nothing but ``environment``."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=BASE_DIR,
+        # A developer's .env is none of these tests' business.
+        env={"PATH": os.environ["PATH"], "PYTHON_DOTENV_DISABLED": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestProduction:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param({}, id="PostgreSQL"),
+            pytest.param({"DATABASE_URL": "sqlite:////var/lib/credits.sqlite3"}, id="SQLite"),
+            pytest.param({"EMAIL_SERVICE": "smtp"}, id="SMTP"),
+            pytest.param({"TRUST_X_FORWARDED_PROTO": "yes"}, id="behind a proxy"),
+        ],
+    )
+    def test_passes_the_deployment_check(self, change):
+        result = check(ENVIRONMENT | change)
+
+        assert result.returncode == 0, result.stderr
+        assert "no issues" in result.stdout
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "DATABASE_URL",
+            "DJANGO_SECRET_KEY",
+            "DJANGO_ALLOWED_HOSTS",
+            "EMAIL_SERVICE",
+            "DEFAULT_FROM_EMAIL",
+        ],
+    )
+    def test_does_not_start_without(self, name):
+        result = check({key: value for key, value in ENVIRONMENT.items() if key != name})
+
+        assert result.returncode != 0
+        assert f"{name} is not set" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("name", "value", "sentence"),
+        [
+            pytest.param(
+                "DJANGO_SECRET_KEY",
+                "django-insecure-development-only",
+                "DJANGO_SECRET_KEY must be a random secret",
+                id="default key",
+            ),
+            pytest.param(
+                "DATABASE_URL", "djongo://localhost/credits", "djongo cannot roll back", id="djongo"
+            ),
+        ],
+    )
+    def test_does_not_start_with(self, name, value, sentence):
+        result = check(ENVIRONMENT | {name: value})
+
+        assert result.returncode != 0
+        assert sentence in result.stderr

@@ -1,0 +1,45 @@
+"""settings.schedule: when cron runs the jobs."""
+
+from django.core.management import get_commands
+from django.utils.module_loading import import_string
+from django_crontab.crontab import Crontab
+
+from settings import schedule
+from settings.environment import BASE_DIR
+
+
+class TestCronJobs:
+    def test_run_the_two_jobs_at_their_hours(self):
+        assert [(job[0], job[2]) for job in schedule.CRONJOBS] == [
+            ("1 0 1 * *", ["reset_monthly_credits"]),
+            ("0 2 * * *", ["expire_credits"]),
+        ]
+
+    def test_name_what_exists(self):
+        for _, function, arguments, *_ in schedule.CRONJOBS:
+            assert callable(import_string(function))
+            assert set(arguments) <= set(get_commands())
+
+
+class TestCrontab:
+    def test_writes_lines_that_keep_a_log_and_name_the_settings(self):
+        crontab = Crontab(verbosity=0, readonly=True)
+
+        crontab.add_jobs()
+
+        monthly, daily = crontab.crontab_lines
+        assert monthly.startswith(f"1 0 1 * * mkdir -p {BASE_DIR}/logs; ")
+        assert f"{BASE_DIR}/manage.py crontab run " in monthly
+        assert "--settings=settings.testing " in monthly
+        assert f">> {BASE_DIR}/logs/reset_monthly_credits.log 2>&1 " in monthly
+        assert daily.startswith("0 2 * * * ")
+        assert daily.endswith("# homezy credits\n")
+
+    def test_finds_its_own_lines_again_and_no_others(self):
+        crontab = Crontab(verbosity=0, readonly=True)
+        crontab.crontab_lines = ["0 4 * * * backup # django-cronjobs for settings\n"]
+        crontab.add_jobs()
+
+        crontab.remove_jobs()
+
+        assert crontab.crontab_lines == ["0 4 * * * backup # django-cronjobs for settings\n"]
