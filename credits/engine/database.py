@@ -4,14 +4,23 @@ import sqlite3
 from collections.abc import Iterator
 
 import stamina
-from django.db import OperationalError, connections, router
-from django.db.utils import DatabaseError, InterfaceError
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    router,
+)
 
 from credits.models import CreditBalance
 
 # Serialization failure, deadlock, lock not available, too many connections, and the three ways in
 # which PostgreSQL says that it is going down or coming up.
 _TRANSIENT_SQLSTATES = {"40001", "40P01", "55P03", "53300", "57P01", "57P02", "57P03"}
+
+_RAISED_BY_A_TRIGGER = "P0001"
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -38,10 +47,11 @@ def is_transient(error: BaseException) -> bool:
 
 def is_about_the_data(error: DatabaseError) -> bool:
     """Say whether a row is to blame, so that other rows may do better."""
-    if isinstance(error, OperationalError):
-        # SQLite has no error class of its own for an overflow in sum().
-        return "integer overflow" in str(error)
-    return not isinstance(error, InterfaceError)
+    # What a trigger raises comes as a ProgrammingError, like a missing table.
+    if getattr(error.__cause__, "sqlstate", None) == _RAISED_BY_A_TRIGGER:
+        return True
+    # SQLite has no error class of its own for an overflow in sum().
+    return isinstance(error, DataError | IntegrityError) or "integer overflow" in str(error)
 
 
 def attempts(*, using: str) -> Iterator[stamina.Attempt]:

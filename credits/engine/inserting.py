@@ -38,8 +38,7 @@ def insert_select(
     aliases = {f"put_{field.name}": _expression(columns[field.name], field) for field in fields}
     rows = source.annotate(**aliases).values_list(*aliases)
     try:
-        # as_sql() of the query itself would compile for the default database.
-        select, params = rows.query.get_compiler(using).as_sql()
+        select, params = compiled(rows, using=using)
     except EmptyResultSet:
         return 0
 
@@ -55,6 +54,18 @@ def insert_select(
             f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}{conflict}", params
         )
         return int(cursor.rowcount)
+
+
+def compiled(rows: QuerySet[Any, Any], *, using: str) -> tuple[str, tuple[Any, ...]]:
+    """
+    Return a queryset as SQL and its parameters.
+
+    Raises:
+        EmptyResultSet: no row can match, so there is no SQL to run.
+    """
+    # as_sql() of the query itself would compile for the default database.
+    sql, params = rows.query.get_compiler(using).as_sql()
+    return sql, tuple(params)
 
 
 def _expression(value: Any, field: "Field[Any, Any]") -> Combinable:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Count, Max, Model, Q, QuerySet
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,13 @@ def ranges(keys: QuerySet[Model, Any], *, size: int) -> Iterator[KeyRange]:
     name = _name_of(keys)
     after = None
     while True:
-        rest = keys.filter(KeyRange(after).on(name)).order_by(name)
-        upto = next(iter(rest[size - 1 : size]), None)
-        if upto is None:
-            # The end is left open only for the check: nothing beyond the last key belongs here.
-            last = next(iter(rest.order_by(f"-{name}")[:1]), None)
-            if last is not None:
-                yield KeyRange(after, last)
+        piece = keys.filter(KeyRange(after).on(name)).order_by(name)[:size]
+        cut = piece.aggregate(count=Count(name), upto=Max(name))
+        if cut["count"]:
+            yield KeyRange(after, cut["upto"])
+        if cut["count"] < size:
             return
-        yield KeyRange(after, upto)
-        after = upto
+        after = cut["upto"]
 
 
 def halves(keys: QuerySet[Model, Any], within: KeyRange) -> list[KeyRange]:

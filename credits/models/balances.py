@@ -50,8 +50,8 @@ class CreditBalance(models.Model):
         blank=True,
         help_text=_("The free credits that the last reset found."),
     )
-    # The run whose chunk took this row last. A chunk writes it first, which locks the row, and
-    # everything after that follows from it. A mark, not a relation: no index, no constraint.
+    # The run whose reset claimed this row last: a chunk's one UPDATE sets it, and everything after
+    # that follows from what carries it. A mark, not a relation: no index, no constraint.
     claimed_by = models.ForeignKey(
         "credits.JobRun",
         on_delete=models.DO_NOTHING,
