@@ -4,13 +4,20 @@
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 
 def main() -> None:
     """Run the command of the command line, with the development settings unless told otherwise."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.development")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # The message is a sentence for the operator; where it was raised helps nobody but us.
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"manage.py: {error}")
 
 
 if __name__ == "__main__":
