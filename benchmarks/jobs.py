@@ -102,7 +102,8 @@ EXPIRY_FLOOR = (
     SELECT professional_id, 'expiry', 'paid', -remaining_amount, 0, 0,
         total - fallen + remaining_amount, total - fallen, 'Credits expired',
         {{json}}('lot', id), '', id, 1, '{AS_OF}'
-    FROM (SELECT t.professional_id, t.id, t.remaining_amount, b.free_credits + b.paid_credits AS total,
+    FROM (SELECT t.professional_id, t.id, t.remaining_amount,
+            b.free_credits + b.paid_credits AS total,
             SUM(t.remaining_amount)
                 OVER (PARTITION BY t.professional_id ORDER BY t.expires_at, t.id) AS fallen
         FROM credits_credittransaction t
@@ -148,7 +149,10 @@ class Engine(Protocol):
 class SQLite:
     name = "SQLite"
     json_object = "json_object"
-    numbers = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+    numbers = (
+        "WITH RECURSIVE numbers(n) AS"
+        " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+    )
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

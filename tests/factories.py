@@ -5,13 +5,18 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from credits.ledger import grant_bonus, purchase
-from credits.models import CreditTransaction
+from credits.ledger import adjust, extend, grant_bonus, purchase, refund, spend
+from credits.models import CreditBalance, CreditTransaction, CreditType, JobRun, TransactionType
 from homezy.models import Role, User, Verification
 
 JANUARY = datetime(2026, 1, 15, 9, tzinfo=UTC)
+FEBRUARY = datetime(2026, 2, 1, 0, 1, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, 0, 1, tzinfo=UTC)
 APRIL = datetime(2026, 4, 1, 0, 1, tzinfo=UTC)
+JULY_15 = datetime(2026, 7, 15, 9, tzinfo=UTC)
+"""When what was bought in ``JANUARY`` expires."""
+
+AUGUST = datetime(2026, 8, 1, 2, tzinfo=UTC)
 AUGUST_31 = datetime(2026, 8, 31, 12, tzinfo=UTC)
 
 _numbers = count(1)
@@ -51,3 +56,138 @@ def buy(professional: User, amount: int, *, at: datetime = JANUARY) -> CreditTra
         payment_reference=f"payment-{next(_numbers)}",
         at=at,
     )
+
+
+def give(professional: User, amount: int, *, at: datetime = JANUARY) -> CreditTransaction:
+    """Give a professional free credits."""
+    return grant_bonus(
+        professional_id=professional.pk, amount=amount, at=at, idempotency_key=new_key("bonus")
+    )
+
+
+def give_lot(
+    professional: User, amount: int, *, expires_at: datetime, at: datetime = JANUARY
+) -> CreditTransaction:
+    """Give a professional a paid lot that lasts until then."""
+    return grant_bonus(
+        professional_id=professional.pk,
+        amount=amount,
+        credit_type=CreditType.PAID,
+        at=at,
+        expires_at=expires_at,
+        idempotency_key=new_key("bonus"),
+    )
+
+
+def use(
+    professional: User, amount: int, *, at: datetime = FEBRUARY, key: str = ""
+) -> list[CreditTransaction]:
+    """Let a professional spend."""
+    return spend(
+        professional_id=professional.pk,
+        amount=amount,
+        at=at,
+        idempotency_key=key or new_key("spend"),
+    )
+
+
+def undo(
+    spent: list[CreditTransaction], amount: int | None = None, *, at: datetime = MARCH
+) -> list[CreditTransaction]:
+    """Refund a spend, in whole or part."""
+    return refund(
+        spend_key=str(spent[0].idempotency_key),
+        amount=amount,
+        at=at,
+        idempotency_key=new_key("refund"),
+    )
+
+
+def correct(
+    professional: User, amount: int, credit_type: CreditType, *, at: datetime = FEBRUARY
+) -> CreditTransaction:
+    """Adjust a balance by hand."""
+    return adjust(
+        professional_id=professional.pk,
+        amount=amount,
+        credit_type=credit_type,
+        reason="A miscount.",
+        actor_id=make_user().pk,
+        at=at,
+        idempotency_key=new_key("adjustment"),
+    )
+
+
+def prolong(
+    lot: CreditTransaction, expires_at: datetime, *, at: datetime = FEBRUARY
+) -> CreditTransaction:
+    """Give a lot a later expiry."""
+    return extend(
+        lot_id=lot.pk,
+        expires_at=expires_at,
+        reason="A long illness.",
+        actor_id=make_user().pk,
+        at=at,
+        idempotency_key=new_key("extension"),
+    )
+
+
+def make_professionals(count: int) -> list[User]:
+    """Make that many verified professionals the ledger never touched, in one statement."""
+    return User.objects.bulk_create(
+        User(
+            email=f"user-{next(_numbers)}@example.com",
+            role=Role.PRO,
+            verification=Verification.BASIC,
+        )
+        for _ in range(count)
+    )
+
+
+def make_lot_holders(
+    count: int, *, lots: tuple[int, ...] = (10,), at: datetime = JANUARY, expires_at: datetime
+) -> list[User]:
+    """Make that many professionals with paid lots of these sizes, in a few statements."""
+    holders = make_professionals(count)
+    total = sum(lots)
+    CreditBalance.objects.bulk_create(
+        CreditBalance(professional=holder, paid_credits=total, lifetime_earned=total)
+        for holder in holders
+    )
+    CreditTransaction.objects.bulk_create(
+        CreditTransaction(
+            professional=holder,
+            transaction_type=TransactionType.BONUS,
+            credit_type=CreditType.PAID,
+            amount=size,
+            granted_amount=size,
+            remaining_amount=size,
+            expires_at=expires_at,
+            balance_before=sum(lots[:place]),
+            balance_after=sum(lots[:place]) + size,
+            idempotency_key=new_key("bonus"),
+            created_at=at,
+        )
+        for holder in holders
+        for place, size in enumerate(lots)
+    )
+    return holders
+
+
+def make_run(**fields: Any) -> JobRun:
+    """Make a run that has succeeded and done nothing, unless told otherwise."""
+    fields = {
+        "job": JobRun.Job.RESET,
+        "status": JobRun.Status.SUCCEEDED,
+        "as_of": MARCH,
+        "started_at": MARCH,
+        "heartbeat_at": MARCH,
+        "host": "web-1",
+        "process_id": 1,
+    } | fields
+    return JobRun.objects.create(**fields)
+
+
+def new_key(kind: str) -> str:
+    """Return an idempotency key that no other call has."""
+    return f"{kind}-{next(_numbers)}"
