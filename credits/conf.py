@@ -1,8 +1,9 @@
 """The ``CREDITS`` setting: one dict in, one frozen object out, unknown keys refused."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import time
 from functools import cache
 from typing import Any
 
@@ -33,6 +34,30 @@ class CreditsSettings:
     lease_seconds: int = 300
     """Seconds without a sign of life after which another process may take a run over."""
 
+    expiry_warning_days: tuple[int, ...] = (7,)
+    """Days before an expiry at which its owner is warned, as ``[30, 7, 1]``."""
+
+    min_credits_to_warn: int = 1
+    """Fewer credits than these are lost without a warning."""
+
+    admin_recipients: tuple[str, ...] = ()
+    """Addresses that hear of runs; those of ``ADMINS`` if there are none."""
+
+    notices_per_second: int = 10
+    """Notices one sender hands over in a second, at most."""
+
+    send_window: tuple[str, str] = ("08:00", "20:00")
+    """From when until when professionals get mail, in their own time zone."""
+
+    recipient: str = "credits.notices.recipients.recipient_of"
+    """Dotted path of a function that turns a user into address, name, language and time zone."""
+
+    site_url: str = ""
+    """Where the links in notices lead, as ``https://homezy.example``; no links without it."""
+
+    action_url: str = ""
+    """Where the button of an expiry warning leads; no button without it."""
+
 
 _LEAST = {
     "monthly_free_credits": 0,
@@ -40,6 +65,8 @@ _LEAST = {
     "refund_grace_days": 1,
     "chunk_size": 1,
     "lease_seconds": 1,
+    "min_credits_to_warn": 1,
+    "notices_per_second": 1,
 }
 
 
@@ -53,12 +80,35 @@ def problems(given: Mapping[str, Any]) -> list[str]:
             near = difflib.get_close_matches(str(key).upper(), known, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}."
             found.append(f'CREDITS["{key}"] is not a setting{hint}')
-        # A bool is an int to isinstance, and True is no number of credits.
-        elif type(value) is not field.type:
-            found.append(f'CREDITS["{key}"] must be {field.type.__name__}, not {value!r}.')  # type: ignore[union-attr]
-        elif field.name in _LEAST and value < _LEAST[field.name]:
-            found.append(f'CREDITS["{key}"] must be at least {_LEAST[field.name]}, not {value}.')
+        elif problem := _problem(field.name, value, like=getattr(CreditsSettings, field.name)):
+            found.append(f'CREDITS["{key}"] {problem}.')
     return found
+
+
+def _problem(name: str, value: Any, *, like: Any) -> str | None:
+    """Return what is wrong with a value; its default shows what kind it must be."""
+    if isinstance(like, tuple):
+        kind = int if name == "expiry_warning_days" else str
+        if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
+            return f"must be a list of {kind.__name__}, not {value!r}"
+        if kind is int and any(item < 1 for item in value):
+            return f"must hold whole days of at least 1, not {value!r}"
+        if name == "send_window" and not _is_window(value):
+            return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
+    # A bool is an int to isinstance, and True is no number of credits.
+    elif type(value) is not type(like):
+        return f"must be {type(like).__name__}, not {value!r}"
+    elif name in _LEAST and value < _LEAST[name]:
+        return f"must be at least {_LEAST[name]}, not {value}"
+    return None
+
+
+def _is_window(value: Sequence[str]) -> bool:
+    try:
+        opens, closes = (time.fromisoformat(text) for text in value)
+    except ValueError:
+        return False
+    return opens < closes
 
 
 @cache
@@ -72,7 +122,11 @@ def get_settings() -> CreditsSettings:
     given = getattr(settings, "CREDITS", {})
     if found := problems(given):
         raise ImproperlyConfigured(" ".join(found))
-    return CreditsSettings(**{key.lower(): value for key, value in given.items()})
+    values: dict[str, Any] = {
+        key.lower(): tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+    }
+    return CreditsSettings(**values)
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

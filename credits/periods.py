@@ -20,6 +20,12 @@ def parse_period(text: str) -> str:
     return text
 
 
+def start_of(period: str) -> datetime:
+    """Return the first moment of a calendar month."""
+    year, month = period.split("-")
+    return datetime(int(year), int(month), 1, tzinfo=UTC)
+
+
 def add_months(moment: datetime, months: int) -> datetime:
     """
     Return ``moment`` that many calendar months later, on the last day where the day is missing.

@@ -1,11 +1,12 @@
 """
-Write off expired lots, set-based: seven statements a chunk, however many lots are due.
+Write off expired lots, set-based: eight statements a chunk, however many lots are due.
 
 1. lock the balances of professionals with due lots, in the order of their keys: no lot of theirs
    moves now                       2. note where the ledger ends
 3. insert one ``expiry`` row for each due lot
 4. insert the allocations          5. lower the balances
 6. empty the lots                  7. add up what was written
+8. promise each owner a receipt
 
 From 4 on everything follows from the rows that 3 wrote.
 """
@@ -19,6 +20,7 @@ from django.db.models.functions.json import JSONObject
 
 from credits.engine.inserting import compiled, insert_select
 from credits.engine.keys import KeyRange
+from credits.engine.notices import promise_receipts
 from credits.engine.tally import Change, Forecast, Tally
 from credits.models import (
     CreditAllocation,
@@ -59,7 +61,8 @@ def expire_chunk(
     _lower_balances(written, using=using)
     ledger.filter(pk__in=written.order_by().values("origin")).update(remaining_amount=0)
     sums = written.aggregate(count=Count("pk"), amount=Coalesce(Sum("amount"), 0))
-    return Tally(succeeded=sums["count"], expired=-sums["amount"])
+    notices = promise_receipts(written, run=run, as_of=as_of, using=using)
+    return Tally(succeeded=sums["count"], expired=-sums["amount"], notices=notices)
 
 
 def _lock_owners(due: QuerySet[CreditTransaction], *, using: str) -> Q:

@@ -3,13 +3,15 @@ The monthly reset, set-based: four statements a chunk, however many professional
 
 1. claim: one UPDATE decides who is reset, locks them, keeps what they had and sets the new amount
 2. insert the ``monthly_reset`` rows of what was claimed
-3. add up what was claimed
+3. promise a notice to those it changed something for
+4. add up what was claimed
 and, before the first chunk, balances are opened for those who have none.
 
 Everything after the claim follows from the claim: asked again, in a later statement, "who is
 eligible" may have another answer.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +22,7 @@ from django.db.models.functions.json import JSONObject
 
 from credits.engine.inserting import insert_select
 from credits.engine.keys import KeyRange
+from credits.engine.notices import promise_resets
 from credits.engine.tally import Change, Forecast, Tally
 from credits.models import CreditBalance, CreditTransaction, CreditType, JobRun, TransactionType
 
@@ -104,7 +107,8 @@ def reset_chunk(
         },
         using=using,
     )
-    return _tally(claimed, amount)
+    notices = promise_resets(claimed, run=run, period=period, as_of=as_of, using=using)
+    return replace(_tally(claimed, amount), notices=notices)
 
 
 def waiting(eligible: QuerySet[Any], within: KeyRange, *, period: str) -> Q:

@@ -14,6 +14,9 @@ class Tally:
     expired: int = 0
     """Credits taken from balances, zero or more."""
 
+    notices: int = 0
+    """Notices promised."""
+
 
 @dataclass(frozen=True)
 class Change:

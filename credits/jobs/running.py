@@ -26,6 +26,7 @@ from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
 from credits.models import JobFailure, JobRun
 from credits.models.balances import ProfessionalId
+from credits.notices.staging import promise_run_notice
 from credits.signals import run_finished
 
 HOPELESS_AFTER = 100
@@ -143,6 +144,7 @@ class Run:
                         success_count=F("success_count") + tally.succeeded,
                         credits_granted=F("credits_granted") + tally.granted,
                         credits_expired=F("credits_expired") + tally.expired,
+                        notices_staged=F("notices_staged") + tally.notices,
                     )
         self._chunks += 1
         return tally
@@ -235,11 +237,14 @@ def _finish(record: JobRun, status: JobRun.Status, *, summary: str = "", using: 
         first = record.failures.order_by("pk").values_list("error", flat=True)[0]
         summary = f"{record.error_count} failed; the first with: {first.splitlines()[0]}"
     own = JobRun.objects.using(using).filter(pk=record.pk, status=JobRun.Status.RUNNING)
-    if not own.update(
-        status=status, finished_at=timezone.now(), error_summary=summary or record.error_summary
-    ):
-        raise LeaseLost(run_id=record.pk)
-    record.refresh_from_db(using=using)
+    now = timezone.now()
+    with transaction.atomic(using=using):
+        if not own.update(
+            status=status, finished_at=now, error_summary=summary or record.error_summary
+        ):
+            raise LeaseLost(run_id=record.pk)
+        record.refresh_from_db(using=using)
+        promise_run_notice(record, at=now, using=using)
     run_finished.send_robust(sender=JobRun, run=record)
 
 

@@ -1,5 +1,6 @@
 from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
+from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
 from credits.models.runs import JobFailure, JobRun
 from credits.models.transactions import (
     CreditTransaction,
@@ -15,6 +16,10 @@ __all__ = [
     "CreditType",
     "JobFailure",
     "JobRun",
+    "Notice",
+    "NoticeEvent",
+    "NoticeOptOut",
+    "SuppressedAddress",
     "TransactionReason",
     "TransactionType",
 ]

@@ -45,6 +45,7 @@ class JobRun(models.Model):
     )
     credits_granted = models.BigIntegerField(_("credits granted"), default=0)
     credits_expired = models.BigIntegerField(_("credits expired"), default=0)
+    notices_staged = models.PositiveIntegerField(_("notices"), default=0)
     error_summary = models.TextField(_("error summary"), blank=True)
 
     class Meta:

@@ -1,0 +1,131 @@
+"""
+Promise notices, set-based: one ``INSERT … SELECT`` for a chunk of professionals.
+
+A promise is made once: its key says what it is about, and a key that is taken is left alone.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import CharField, Count, F, QuerySet, Sum, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Concat, TruncDate
+from django.db.models.functions.json import JSONObject
+
+from credits.engine.inserting import insert_select
+from credits.engine.keys import KeyRange
+from credits.models import CreditBalance, CreditTransaction, JobRun, Notice
+
+_TEXT: "CharField[str, str]" = CharField(max_length=120)
+
+
+def promise_resets(
+    claimed: QuerySet[CreditBalance], *, run: JobRun, period: str, as_of: datetime, using: str
+) -> int:
+    """Promise a notice to everyone whose free credits the reset changed; return how many."""
+    return _promise(
+        Notice.Kind.RESET,
+        claimed.exclude(free_before_reset=F("free_credits")),
+        about=[Value(period)],
+        context=JSONObject(
+            before=F("free_before_reset"), after=F("free_credits"), period=_text(period)
+        ),
+        run=run,
+        as_of=as_of,
+        using=using,
+    )
+
+
+def promise_receipts(
+    written: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
+) -> int:
+    """Promise everyone who lost credits in these expiries one receipt; return how many."""
+    return _promise(
+        Notice.Kind.EXPIRY_RECEIPT,
+        written.order_by().values("professional_id"),
+        about=[Value(str(run.pk))],
+        context=JSONObject(credits=Value(0) - Sum("amount"), lots=Count("pk")),
+        run=run,
+        as_of=as_of,
+        using=using,
+    )
+
+
+def expiring_lots(*, as_of: datetime, lead: int, using: str) -> QuerySet[CreditTransaction]:
+    """Return the lots that expire less than ``lead`` days after ``as_of``, and not before."""
+    return (
+        CreditTransaction.objects.using(using)
+        .spendable(as_of)
+        .filter(expires_at__lt=as_of + timedelta(days=lead))
+    )
+
+
+def promise_warnings(
+    within: KeyRange, *, lead: int, least: int, as_of: datetime, using: str
+) -> int:
+    """
+    Promise a warning for each professional and day of expiry in the lead's window.
+
+    The window reaches from now to the lead, so a day on which nobody asked is caught up.
+
+    Args:
+        least: days on which fewer credits expire are passed over.
+    """
+    losses = (
+        expiring_lots(as_of=as_of, lead=lead, using=using)
+        .filter(within.on("professional"))
+        .annotate(day=TruncDate("expires_at", tzinfo=UTC))
+        .order_by()
+        .values("professional_id", "day")
+        .annotate(credits=Sum("remaining_amount"))
+        .filter(credits__gte=least)
+    )
+    day = Cast(F("day"), _TEXT)
+    return _promise(
+        Notice.Kind.EXPIRY_WARNING,
+        losses,
+        about=[day, Value(f":{lead}")],
+        context=JSONObject(day=day, lead=Value(lead), credits=Sum("remaining_amount")),
+        as_of=as_of,
+        using=using,
+    )
+
+
+def _promise(
+    kind: Notice.Kind,
+    source: QuerySet[Any, Any],
+    *,
+    about: list[Combinable],
+    context: JSONObject,
+    run: JobRun | None = None,
+    as_of: datetime,
+    using: str,
+) -> int:
+    return insert_select(
+        Notice,
+        source,
+        {
+            "kind": kind.value,
+            "key": Concat(
+                Value(f"{kind.value}:"), *about, Value(":"), Cast(F("professional_id"), _TEXT)
+            ),
+            "professional": F("professional_id"),
+            "run": run and run.pk,
+            "context": context,
+            "address": "",
+            "language": "",
+            "status": Notice.Status.PENDING.value,
+            "reason": "",
+            "attempts": 0,
+            "next_attempt_at": as_of,
+            "message_id": "",
+            "created_at": as_of,
+        },
+        using=using,
+        unless_taken="key",
+    )
+
+
+def _text(value: str) -> Cast:
+    # A string that the server binds has no type of its own inside a JSON object.
+    return Cast(Value(value), _TEXT)

@@ -1,0 +1,1 @@
+"""Notices: promised, composed, handed over, and what became of them."""
