@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage bench lint format clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage bench lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ lint: $(DEV) ## Check style, types, imports and migrations
 format: $(DEV) ## Format the code and mend what can be mended
 	@$(VENV)/bin/ruff check --quiet --fix-only
 	@$(VENV)/bin/ruff format --quiet
+
+messages: $(RUN) ## Collect and compile the translations (needs gettext)
+	@cd credits && ../$(VENV)/bin/django-admin makemessages -l ar -v 0 --no-obsolete --no-wrap \
+		--add-location=never
+	@cd credits && ../$(VENV)/bin/django-admin compilemessages -l ar -v 0
 
 clean: ## Remove .venv, caches, logs and the development database
 	@rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \

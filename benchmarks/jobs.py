@@ -65,9 +65,9 @@ SELECT n, n % 150 + 1, 40, n % 150 + 41, 0, 0, '' FROM numbers
 RUN = """
 INSERT INTO credits_jobrun (job, period, as_of, status, trigger, is_whole, started_at, heartbeat_at,
     host, process_id, chunk_count, total_count, success_count, error_count, credits_granted,
-    credits_expired, error_summary)
+    credits_expired, notices_staged, error_summary)
 SELECT 'floor', '', '2026-05-01 00:00:30+00:00', 'succeeded', '', TRUE,
-    '2026-05-01 00:00:30+00:00', '2026-05-01 00:00:30+00:00', '', 1, 0, 0, 0, 0, 0, 0, ''
+    '2026-05-01 00:00:30+00:00', '2026-05-01 00:00:30+00:00', '', 1, 0, 0, 0, 0, 0, 0, 0, ''
 FROM numbers WHERE n = 1
 """
 

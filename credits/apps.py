@@ -21,6 +21,7 @@ class CreditsConfig(AppConfig):
     def ready(self) -> None:
         from credits import checks as own_checks
         from credits.monitoring import logs
+        from credits.notices import tracking, webhooks
         from credits.signals import run_finished
 
         post_migrate.connect(install_triggers, sender=self, dispatch_uid="credits.triggers")
@@ -28,3 +29,9 @@ class CreditsConfig(AppConfig):
         checks.register(own_checks.check_settings)
         checks.register(own_checks.check_databases)
         checks.register(own_checks.check_triggers, checks.Tags.database)
+        checks.register(own_checks.check_mail)
+        checks.register(own_checks.check_links)
+        if webhooks.has_anymail():
+            from anymail import signals
+
+            signals.tracking.connect(tracking.receive, dispatch_uid="credits.tracking")

@@ -5,12 +5,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 from django.db import connections
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from credits.conf import CreditsSettings, problems
 from credits.engine import triggers
 from credits.engine.database import ledger_database
+from credits.notices import webhooks
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -83,3 +86,62 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
         )
         for name in triggers.missing(using=alias)
     ]
+
+
+# Backends whose mail reaches nobody.
+_SILENT = {"console", "dummy", "filebased", "locmem"}
+
+
+def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    """Look whether mail leaves, and whether the mail service can report what became of it."""
+    messages: list[CheckMessage] = []
+    service = webhooks.service_in_use()
+    if service and not webhooks.is_guarded(service):
+        own_key = webhooks.signing_key(service)
+        instead = f' or ANYMAIL["{own_key}"]' if own_key else ""
+        messages.append(
+            CheckWarning(
+                f"Bounces and complaints are not heard of: nothing guards the webhook of {service},"
+                " so it is off.",
+                hint=f'Set ANYMAIL["WEBHOOK_SECRET"] to "user:password"{instead}, and give the'
+                f" service the address …/anymail/{service}/tracking/ with it.",
+                id="credits.W001",
+            )
+        )
+    package, _, module = settings.EMAIL_BACKEND.rpartition(".")[0].rpartition(".")
+    if not settings.DEBUG and package == "django.core.mail.backends" and module in _SILENT:
+        messages.append(
+            CheckWarning(
+                f"EMAIL_BACKEND is {settings.EMAIL_BACKEND}: notices reach nobody.",
+                hint="Use django.core.mail.backends.smtp.EmailBackend or one of django-anymail's.",
+                id="credits.W002",
+            )
+        )
+    return messages
+
+
+def check_links(**kwargs: Any) -> list[CheckMessage]:
+    """Look whether notices can carry the link that stops them."""
+    messages: list[CheckMessage] = []
+    given = getattr(settings, "CREDITS", {})
+    if not settings.DEBUG and not given.get("SITE_URL"):
+        messages.append(
+            CheckWarning(
+                'CREDITS["SITE_URL"] is empty: reminders have no link that stops them, and mail'
+                " providers take them for spam.",
+                hint='Set it to where the site is reached, as "https://homezy.example".',
+                id="credits.W003",
+            )
+        )
+    try:
+        reverse("credits:unsubscribe", args=["token"])
+    except NoReverseMatch:
+        messages.append(
+            CheckWarning(
+                "The project's URLs leave out credits.urls: the link that stops a notice leads"
+                " nowhere, and no mail service can report a bounce.",
+                hint='Add path("credits/", include("credits.urls")) to ROOT_URLCONF.',
+                id="credits.W004",
+            )
+        )
+    return messages

@@ -111,6 +111,18 @@ class NoEligibilityRule(CreditsError):
         )
 
 
+class NothingToSay(CreditsError):
+    """What a notice was to tell is no longer so; it is better not sent."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class MailMisconfigured(CreditsError):
+    """No mail can leave until a setting or a password is mended; nothing was sent in vain."""
+
+
 class RunAlreadyActive(CreditsError):
     """Another run of this job is under way."""
 

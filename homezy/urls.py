@@ -1,10 +1,11 @@
-"""The project's addresses: the admin, for now."""
+"""The project's addresses: the admin, and those of credits."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("credits/", include("credits.urls")),
 ]

@@ -70,4 +70,6 @@ DEFAULT_FROM_EMAIL = "Homezy <credits@homezy.example>"
 
 CREDITS = {
     "ELIGIBLE_PROFESSIONALS": "homezy.eligibility.verified_professionals",
+    "SITE_URL": "https://homezy.example",
+    "ACTION_URL": "https://homezy.example/leads",
 }

@@ -25,6 +25,14 @@ INSECURE_PREFIX = "django-insecure-"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
+# Where the app has a better one: with an idempotency key, or without retries of its own.
+_EMAIL_BACKENDS = {
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+    "amazon_ses": "credits.notices.ses.AmazonSESBackend",
+    "brevo": "credits.notices.backends.BrevoBackend",
+    "resend": "credits.notices.backends.ResendBackend",
+}
+
 # What libpq calls these, and what Django does. The rest of a URL's parameters are OPTIONS.
 _POSTGRESQL_KEYS = {
     "dbname": "NAME",
@@ -119,6 +127,37 @@ def secret_key(name: str) -> str:
     return key
 
 
+def https_url(name: str) -> str:
+    """
+    Return the ``https://`` URL in ``name``, without a slash at its end.
+
+    Raises:
+        ImproperlyConfigured: the variable is missing, or holds anything else.
+    """
+    url = text(name).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+        raise ImproperlyConfigured(f"{name} must look like https://homezy.example; it is {url!r}.")
+    return url
+
+
+def basic_auth(name: str) -> str:
+    """
+    Return the ``user:password`` pair in ``name``.
+
+    Raises:
+        ImproperlyConfigured: it is missing, no pair, or short enough to be guessed.
+    """
+    user, _, password = text(name).partition(":")
+    if not user or len(password) < 16:
+        raise ImproperlyConfigured(
+            f"{name} must be USER:PASSWORD with a random password of 16 characters or more: "
+            "python -c \"import secrets as s; print(s.token_hex(8), s.token_hex(24), sep=':')\" "
+            "makes one."
+        )
+    return f"{user}:{password}"
+
+
 def email_backend(name: str) -> str:
     """
     Return Django's e-mail backend for the service in ``name``: ``smtp``, or one of anymail's.
@@ -127,8 +166,8 @@ def email_backend(name: str) -> str:
         ImproperlyConfigured: the service is missing, or unknown to anymail.
     """
     service = text(name)
-    if service == "smtp":
-        return "django.core.mail.backends.smtp.EmailBackend"
+    if service in _EMAIL_BACKENDS:
+        return _EMAIL_BACKENDS[service]
     modules = {module.name for module in iter_modules(anymail.backends.__path__)}
     known = sorted(modules - {"base", "base_requests", "test"})
     if service not in known:

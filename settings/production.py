@@ -4,7 +4,7 @@ Production, from the environment alone: .env.example names every variable.
 A variable that is missing, or holds an example's value, stops the start with a sentence about it.
 """
 
-from settings import environment
+from settings import base, environment
 from settings.base import *  # noqa: F403
 
 environment.read_env_file()
@@ -31,6 +31,16 @@ if environment.flag("TRUST_X_FORWARDED_PROTO", default=False):
 EMAIL_BACKEND = environment.email_backend("EMAIL_SERVICE")
 ANYMAIL = environment.prefixed("ANYMAIL_")
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL")
+
+# What the service must know to report bounces and complaints: else they would go on unheard of.
+if environment.text("EMAIL_SERVICE") != "smtp":
+    ANYMAIL["WEBHOOK_SECRET"] = environment.basic_auth("ANYMAIL_WEBHOOK_SECRET")
+
+CREDITS = base.CREDITS | {
+    # Mail providers take the link that stops a reminder over HTTPS alone.
+    "SITE_URL": environment.https_url("SITE_URL"),
+    "ACTION_URL": environment.text("ACTION_URL", default=""),
+}
 
 # Where EMAIL_SERVICE is smtp.
 EMAIL_HOST = environment.text("EMAIL_HOST", default="localhost")

@@ -21,6 +21,7 @@ def _cron_job(schedule: str, command: str) -> tuple[str, str, list[str], dict[st
 CRONJOBS = [
     _cron_job("1 0 1 * *", "reset_monthly_credits"),
     _cron_job("0 2 * * *", "expire_credits"),
+    _cron_job("*/15 * * * *", "send_credit_notices"),
 ]
 
 # The shell opens the log before Python runs, so a missing directory would silence the job for ever.

@@ -6,7 +6,14 @@ from itertools import count
 from typing import Any
 
 from credits.ledger import adjust, extend, grant_bonus, purchase, refund, spend
-from credits.models import CreditBalance, CreditTransaction, CreditType, JobRun, TransactionType
+from credits.models import (
+    CreditBalance,
+    CreditTransaction,
+    CreditType,
+    JobRun,
+    Notice,
+    TransactionType,
+)
 from homezy.models import Role, User, Verification
 
 JANUARY = datetime(2026, 1, 15, 9, tzinfo=UTC)
@@ -188,6 +195,37 @@ def make_run(**fields: Any) -> JobRun:
     return JobRun.objects.create(**fields)
 
 
+def make_notice(professional: User | None = None, **fields: Any) -> Notice:
+    """Make a reset notice that was handed over, unless told otherwise."""
+    fields = {
+        "kind": Notice.Kind.RESET,
+        "key": new_key("notice"),
+        "professional": professional,
+        "address": professional.email if professional else "operator@example.com",
+        "status": Notice.Status.SENT,
+        "attempts": 1,
+        "message_id": new_key("message"),
+        "next_attempt_at": MARCH,
+        "created_at": MARCH,
+        "sent_at": MARCH,
+    } | fields
+    return Notice.objects.create(**fields)
+
+
 def new_key(kind: str) -> str:
     """Return an idempotency key that no other call has."""
     return f"{kind}-{next(_numbers)}"
+
+
+def promise(professional: User | None = None, /, **fields: Any) -> Notice:
+    """Promise a notice that is due at ``MARCH`` at noon; a reset notice unless told otherwise."""
+    noon = MARCH.replace(hour=12)
+    fields = {
+        "kind": Notice.Kind.RESET,
+        "key": new_key("notice"),
+        "professional": professional,
+        "context": {"before": 30, "after": 100, "period": "2026-03"},
+        "next_attempt_at": noon,
+        "created_at": noon,
+    } | fields
+    return Notice.objects.create(**fields)

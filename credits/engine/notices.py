@@ -7,16 +7,31 @@ A promise is made once: its key says what it is about, and a key that is taken i
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Count, F, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat, TruncDate
 from django.db.models.functions.json import JSONObject
+from django.db.models.sql.compiler import SQLCompiler
 
 from credits.engine.inserting import insert_select
 from credits.engine.keys import KeyRange
 from credits.models import CreditBalance, CreditTransaction, JobRun, Notice
 
 _TEXT: "CharField[str, str]" = CharField(max_length=120)
+
+
+class _Day(TruncDate):
+    """The UTC day of a moment; on SQLite without Django's Python function for each row."""
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
+    ) -> tuple[str, Any]:
+        if connection.timezone_name != "UTC":
+            return super().as_sql(compiler, connection, **extra_context)
+        # A moment is stored as text that begins with its day.
+        sql, params = compiler.compile(self.lhs)
+        return f"SUBSTR({sql}, 1, 10)", params
 
 
 def promise_resets(
@@ -74,7 +89,7 @@ def promise_warnings(
     losses = (
         expiring_lots(as_of=as_of, lead=lead, using=using)
         .filter(within.on("professional"))
-        .annotate(day=TruncDate("expires_at", tzinfo=UTC))
+        .annotate(day=_Day("expires_at", tzinfo=UTC))
         .order_by()
         .values("professional_id", "day")
         .annotate(credits=Sum("remaining_amount"))

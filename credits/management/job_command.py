@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +59,30 @@ class Order:
     """The command that goes on where this one ends."""
 
 
-class JobCommand(BaseCommand):
+class ExplainedCommand(BaseCommand):
+    """A command whose help ends with examples and exit codes."""
+
+    examples: ClassVar[str]
+    exit_codes: ClassVar[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Django 5.2 does not know https://no-color.org.
+        if os.environ.get("NO_COLOR"):
+            kwargs["no_color"] = True
+        super().__init__(*args, **kwargs)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Let the help end with examples and exit codes."""
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            epilog=f"examples:\n{self.examples}\n{self.exit_codes}",
+            formatter_class=_RawHelpFormatter,
+            **kwargs,
+        )
+
+
+class JobCommand(ExplainedCommand):
     """
     A command that runs one job, or says what it would do.
 
@@ -67,15 +90,9 @@ class JobCommand(BaseCommand):
     """
 
     report_class: ClassVar[type[JobReport]]
-    examples: ClassVar[str]
+    exit_codes = EXIT_CODES
     may_look_ahead: ClassVar[bool]
     """Whether a dry run may ask about a moment that has not come yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Django 5.2 does not know https://no-color.org.
-        if os.environ.get("NO_COLOR"):
-            kwargs["no_color"] = True
-        super().__init__(*args, **kwargs)
 
     def forecast(self, order: Order) -> Forecast:
         """Compute what ``run_job`` would do."""
@@ -84,16 +101,6 @@ class JobCommand(BaseCommand):
     def run_job(self, order: Order, watch: Watch) -> JobRun:
         """Do the job."""
         raise NotImplementedError
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Let the help end with examples and exit codes."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            epilog=f"examples:\n{self.examples}\n{EXIT_CODES}",
-            formatter_class=_RawHelpFormatter,
-            **kwargs,
-        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what both jobs understand; values are read later, to refuse them in a sentence."""
@@ -130,15 +137,12 @@ class JobCommand(BaseCommand):
             report.error(str(error), exit_code=error.returncode)
             raise
         except DatabaseError as error:
-            message = (
-                f"The database refused: {(str(error) or type(error).__name__).splitlines()[0]}."
-                " Is it up, and has manage.py migrate been run?"
-            )
+            message = database_refused(error)
             report.error(message, exit_code=EXIT_FAILED)
             raise CommandError(message, returncode=EXIT_FAILED) from error
 
     def _run(self, order: Order, report: JobReport) -> None:
-        with stop_on_signals(report) as stop:
+        with stop_on_signals(report.say) as stop:
             watch = Watch(found=report.found, progress=report.progress, should_stop=stop.is_set)
             try:
                 run = self.run_job(order, watch)
@@ -202,8 +206,18 @@ class JobCommand(BaseCommand):
         return shlex.join(words)
 
 
+def database_refused(error: DatabaseError) -> str:
+    """Return the sentence for an error that the database gave."""
+    return (
+        f"The database refused: {(str(error) or type(error).__name__).splitlines()[0]}."
+        " Is it up, and has manage.py migrate been run?"
+    )
+
+
 @contextmanager
-def stop_on_signals(report: JobReport) -> Iterator[threading.Event]:
+def stop_on_signals(
+    say: Callable[[str], None], *, finishing: str = "this chunk"
+) -> Iterator[threading.Event]:
     """
     Let Ctrl-C and SIGTERM set an event instead of tearing a chunk apart.
 
@@ -219,7 +233,7 @@ def stop_on_signals(report: JobReport) -> Iterator[threading.Event]:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
-        report.say("Finishing this chunk, then stopping.")
+        say(f"Finishing {finishing}, then stopping.")
 
     before = {number: signal.signal(number, ask_to_stop) for number in _SIGNALS}
     try:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from credits.conf import get_settings
+from credits.models import Notice
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,15 @@ def find_recipient(user: Any) -> Recipient:
     """Ask the project's own function, or ``recipient_of`` where it has none."""
     recipient: Recipient = import_string(get_settings().recipient)(user)
     return recipient
+
+
+def recipient_for(notice: Notice) -> Recipient:
+    """Return who gets a notice: its professional, or the operator whose address it carries."""
+    if notice.professional is not None:
+        return find_recipient(notice.professional)
+    return Recipient(
+        address=notice.address,
+        name="",
+        language=notice.language or settings.LANGUAGE_CODE,
+        time_zone=ZoneInfo(settings.TIME_ZONE),
+    )

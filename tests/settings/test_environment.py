@@ -122,6 +122,9 @@ class TestEmailBackend:
         [
             ("smtp", "django.core.mail.backends.smtp.EmailBackend"),
             ("mailgun", "anymail.backends.mailgun.EmailBackend"),
+            ("resend", "credits.notices.backends.ResendBackend"),
+            ("brevo", "credits.notices.backends.BrevoBackend"),
+            ("amazon_ses", "credits.notices.ses.AmazonSESBackend"),
         ],
     )
     def test_belongs_to_the_service(self, say, service, backend):
@@ -249,3 +252,36 @@ class TestOtherDatabases:
         assert "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME" in sentence
         assert "import_homezy" in sentence
         assert "secret" not in sentence
+
+
+class TestHttpsUrl:
+    @pytest.mark.parametrize("given", ["https://homezy.example", "https://homezy.example/"])
+    def test_is_what_the_variable_says_without_its_last_slash(self, say, given):
+        say(given)
+
+        assert environment.https_url(NAME) == "https://homezy.example"
+
+    @pytest.mark.parametrize(
+        "given", ["http://homezy.example", "homezy.example", "https://", "https://a.example/?b=c"]
+    )
+    def test_anything_else_is_refused_by_name(self, say, given):
+        say(given)
+
+        with pytest.raises(ImproperlyConfigured, match=f"^{NAME} must look like"):
+            environment.https_url(NAME)
+
+
+class TestBasicAuth:
+    def test_is_what_the_variable_says(self, say):
+        say("mail:0123456789abcdef:more")
+
+        assert environment.basic_auth(NAME) == "mail:0123456789abcdef:more"
+
+    @pytest.mark.parametrize("given", ["0123456789abcdef", ":0123456789abcdef", "mail:short"])
+    def test_what_could_be_guessed_is_refused_and_not_quoted(self, say, given):
+        say(given)
+
+        with pytest.raises(ImproperlyConfigured, match=f"^{NAME} must be USER:PASSWORD") as refused:
+            environment.basic_auth(NAME)
+
+        assert given not in str(refused.value)

@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "EMAIL_SERVICE": "postmark",
     "DEFAULT_FROM_EMAIL": "credits@credits.example",
     "ANYMAIL_POSTMARK_SERVER_TOKEN": "token",
+    "ANYMAIL_WEBHOOK_SECRET": "postmark:correct-horse-battery",
+    "SITE_URL": "https://credits.example",
 }
 
 
@@ -56,6 +58,8 @@ class TestProduction:
             "DJANGO_ALLOWED_HOSTS",
             "EMAIL_SERVICE",
             "DEFAULT_FROM_EMAIL",
+            "ANYMAIL_WEBHOOK_SECRET",
+            "SITE_URL",
         ],
     )
     def test_does_not_start_without(self, name):
@@ -63,6 +67,12 @@ class TestProduction:
 
         assert result.returncode != 0
         assert f"{name} is not set" in result.stderr
+
+    def test_needs_no_webhook_where_no_service_would_call_it(self):
+        environment = ENVIRONMENT | {"EMAIL_SERVICE": "smtp"}
+        del environment["ANYMAIL_WEBHOOK_SECRET"]
+
+        assert check(environment).returncode == 0
 
     @pytest.mark.parametrize(
         ("name", "value", "sentence"),
@@ -75,6 +85,12 @@ class TestProduction:
             ),
             pytest.param(
                 "DATABASE_URL", "djongo://localhost/credits", "djongo cannot roll back", id="djongo"
+            ),
+            pytest.param(
+                "SITE_URL", "http://credits.example", "SITE_URL must look like", id="no HTTPS"
+            ),
+            pytest.param(
+                "ANYMAIL_WEBHOOK_SECRET", "secret", "must be USER:PASSWORD", id="half a secret"
             ),
         ],
     )

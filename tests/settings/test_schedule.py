@@ -9,10 +9,11 @@ from settings.environment import BASE_DIR
 
 
 class TestCronJobs:
-    def test_run_the_two_jobs_at_their_hours(self):
+    def test_run_the_jobs_at_their_hours(self):
         assert [(job[0], job[2]) for job in schedule.CRONJOBS] == [
             ("1 0 1 * *", ["reset_monthly_credits"]),
             ("0 2 * * *", ["expire_credits"]),
+            ("*/15 * * * *", ["send_credit_notices"]),
         ]
 
     def test_name_what_exists(self):
@@ -27,13 +28,14 @@ class TestCrontab:
 
         crontab.add_jobs()
 
-        monthly, daily = crontab.crontab_lines
+        monthly, daily, quarterly = crontab.crontab_lines
         assert monthly.startswith(f"1 0 1 * * mkdir -p {BASE_DIR}/logs; ")
         assert f"{BASE_DIR}/manage.py crontab run " in monthly
         assert "--settings=settings.testing " in monthly
         assert f">> {BASE_DIR}/logs/reset_monthly_credits.log 2>&1 " in monthly
         assert daily.startswith("0 2 * * * ")
         assert daily.endswith("# homezy credits\n")
+        assert quarterly.startswith("*/15 * * * * ")
 
     def test_finds_its_own_lines_again_and_no_others(self):
         crontab = Crontab(verbosity=0, readonly=True)

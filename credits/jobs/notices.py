@@ -1,0 +1,177 @@
+"""
+Promise what became due and send what is promised.
+
+No run is recorded: several senders may be at work at once.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count
+
+from credits.conf import get_settings
+from credits.engine.database import attempts, ledger_database
+from credits.engine.keys import KeyRange, ranges
+from credits.engine.notices import expiring_lots, promise_warnings
+from credits.jobs.due import late_jobs
+from credits.jobs.running import Watch
+from credits.models import Notice
+from credits.notices.handing_over import Mailer
+from credits.notices.pacing import Pace
+from credits.notices.sending import Sender
+from credits.notices.staging import promise_to_operators
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """What one call did, in notices."""
+
+    warned: int
+    """Expiry warnings promised now."""
+
+    late: int
+    """Words to the operators about jobs that did not run, promised now."""
+
+    merged: int
+    """Expiry warnings told in the mail of another."""
+
+    sent: int
+    suppressed: int
+    """Never to be sent: declined, bounced before, or nothing is lost any more."""
+
+    postponed: int
+    """Waiting for the morning where the professional lives."""
+
+    retried: int
+    """Not taken, or not answered for by a service that can be asked again: pending."""
+
+    parked: int
+    """Perhaps sent: for a person to judge."""
+
+    failed: int
+    was_stopped: bool
+    given_up: str
+    """Why the rest was left pending, in a sentence; empty if nothing was."""
+
+
+@dataclass(frozen=True)
+class SendForecast:
+    """What a call would begin with."""
+
+    warned: int
+    late: int
+    due: dict[str, int]
+    """Notices that are due, by kind."""
+
+
+def send_notices(
+    *,
+    as_of: datetime,
+    limit: int | None = None,
+    watch: Watch | None = None,
+    mailer: Mailer | None = None,
+    pace: Pace | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> SendReport:
+    """
+    Promise expiry warnings and words about late runs, then send every notice that is due.
+
+    Safe to kill and to run beside another: a notice is committed as ``sending`` before it is
+    handed over, and one whose sender died is parked, or sent again where the mail service tells
+    the second from the first.
+
+    Args:
+        as_of: the present moment; the clock goes on from it.
+        limit: at most so many notices.
+
+    Raises:
+        MailMisconfigured: the mail settings do not work; nothing is lost.
+    """
+    watch = watch or Watch()
+    using = ledger_database()
+    started = monotonic()
+
+    def clock() -> datetime:
+        return as_of + timedelta(seconds=monotonic() - started)
+
+    warned = stage_expiry_warnings(as_of=as_of)
+    late = stage_late_runs(as_of=as_of)
+    watch.found(Notice.objects.using(using).due(as_of).count())
+    with mailer or Mailer() as open_mailer:
+        sender = Sender(
+            open_mailer,
+            clock=clock,
+            pace=pace or Pace(get_settings().notices_per_second),
+            using=using,
+            should_stop=watch.should_stop,
+            progress=watch.progress,
+        )
+        sender.send_due(limit=limit)
+    return SendReport(
+        warned=warned,
+        late=late,
+        **asdict(sender.counts),
+        was_stopped=sender.was_stopped,
+        given_up=sender.given_up,
+    )
+
+
+def stage_expiry_warnings(*, as_of: datetime) -> int:
+    """
+    Promise a warning for each professional, day of expiry and lead; return how many are new.
+
+    Goes chunk by chunk, each a transaction of its own; what was promised before is left alone.
+    """
+    settings = get_settings()
+    using = ledger_database()
+    promised = 0
+    for lead in settings.expiry_warning_days:
+        owners = expiring_lots(as_of=as_of, lead=lead, using=using).values_list(
+            "professional_id", flat=True
+        )
+        for within in ranges(owners, size=settings.chunk_size):
+            promised += _promise(
+                within, lead=lead, least=settings.min_credits_to_warn, as_of=as_of, using=using
+            )
+    return promised
+
+
+def _promise(within: KeyRange, *, lead: int, least: int, as_of: datetime, using: str) -> int:
+    promised = 0
+    for attempt in attempts(using=using):
+        with attempt, transaction.atomic(using=using):
+            promised = promise_warnings(within, lead=lead, least=least, as_of=as_of, using=using)
+    return promised
+
+
+def stage_late_runs(*, as_of: datetime) -> int:
+    """Promise the operators a word about each job that is late; return how many are new."""
+    return sum(
+        promise_to_operators(
+            Notice.Kind.RUN_LATE,
+            f"{late.job.value}:{late.about}",
+            {"job": late.job.value, "about": late.about, "command": late.command},
+            at=as_of,
+            using=ledger_database(),
+        )
+        for late in late_jobs(as_of=as_of)
+    )
+
+
+def forecast_notices(*, as_of: datetime) -> SendForecast:
+    """
+    Say what ``send_notices`` would promise and find due; nothing is written or sent.
+
+    The promises are really made, counted and rolled back: the figures are not an estimate.
+    """
+    using = ledger_database()
+    with transaction.atomic(using=using):
+        warned = stage_expiry_warnings(as_of=as_of)
+        late = stage_late_runs(as_of=as_of)
+        due = Notice.objects.using(using).due(as_of).order_by("kind").values_list("kind")
+        by_kind = dict(due.annotate(count=Count("pk")))
+        transaction.set_rollback(True, using=using)
+    return SendForecast(warned=warned, late=late, due=by_kind)

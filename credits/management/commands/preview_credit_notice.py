@@ -1,0 +1,57 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from credits.exceptions import CreditsError, InvalidArgument
+from credits.management import arguments
+from credits.models import Notice
+from credits.notices.previewing import preview
+
+
+class Command(BaseCommand):
+    help = "Write a notice as HTML and text to files, and print their paths; nothing is sent."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        # No choices: argparse would refuse with its usage, and so would a caller in Python.
+        parser.add_argument("kind", help=f"One of {', '.join(Notice.Kind.values)}.")
+        parser.add_argument("--language", metavar="CODE", help="The language to write in, as ar.")
+        parser.add_argument(
+            "--professional",
+            metavar="EMAIL|ID",
+            help="Whose books to tell from; a made-up professional if not given.",
+        )
+        parser.add_argument(
+            "--output", metavar="DIR", default=".", help="Where the files go; made if missing."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        kind, language, given = options["kind"], options["language"], options["professional"]
+        professional_id = arguments.professionals([given])[0] if given else None
+        try:
+            message = preview(
+                kind, professional_id=professional_id, language=language, at=timezone.now()
+            )
+        except InvalidArgument as error:
+            raise arguments.bad_argument(str(error)) from error
+        except CreditsError as error:
+            raise CommandError(str(error)) from error
+        directory = Path(options["output"])
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            for suffix, content in (
+                ("html", message.html),
+                ("txt", _letter(message.subject, message.text)),
+            ):
+                path = directory / f"{kind}-{message.recipient.language}.{suffix}"
+                path.write_text(content, encoding="utf-8")
+                self.stdout.write(str(path))
+        except OSError as error:
+            raise arguments.bad_argument(
+                f"--output: {directory} cannot be written to: {error.strerror}."
+            ) from error
+
+
+def _letter(subject: str, text: str) -> str:
+    return f"Subject: {subject}\n\n{text}"

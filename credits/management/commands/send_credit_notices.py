@@ -1,0 +1,128 @@
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils import timezone
+
+from credits.exceptions import CreditsError
+from credits.jobs.notices import SendReport, forecast_notices, send_notices
+from credits.jobs.running import Watch
+from credits.management import arguments
+from credits.management.job_command import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    ExplainedCommand,
+    database_refused,
+    stop_on_signals,
+)
+
+
+class Command(ExplainedCommand):
+    help = "Promise the expiry warnings that became due, and send every notice that is pending."
+    examples = """\
+  manage.py send_credit_notices              what is due, as cron does every 15 minutes
+  manage.py send_credit_notices --dry-run    what it would promise and try to send
+  manage.py send_credit_notices --limit 1    one, to see whether mail leaves at all
+"""
+    exit_codes = """\
+exit codes:
+  0  done, or nothing to do      3    some failed or were parked: see them in the admin
+  1  failed: mail cannot leave   130  interrupted; the notice at hand was finished
+  2  bad arguments
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Compute everything, write and send nothing."
+        )
+        parser.add_argument("--limit", metavar="N", help="At most N notices.")
+        parser.add_argument(
+            "--json", action="store_true", help="Print one JSON document instead of sentences."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._options = options
+        try:
+            limit = options["limit"]
+            count = arguments.whole_number("--limit", limit) if limit else None
+            if options["dry_run"]:
+                self._forecast()
+            else:
+                self._send(count)
+        except CommandError as error:
+            self._document(error=str(error), exit_code=error.returncode)
+            raise
+        except CreditsError as error:
+            self._document(error=str(error), exit_code=EXIT_FAILED)
+            raise CommandError(str(error), returncode=EXIT_FAILED) from error
+        except DatabaseError as error:
+            self._document(error=database_refused(error), exit_code=EXIT_FAILED)
+            raise CommandError(database_refused(error), returncode=EXIT_FAILED) from error
+
+    def _forecast(self) -> None:
+        forecast = forecast_notices(as_of=timezone.now())
+        self._say(
+            f"Would promise {forecast.warned:,} expiry warnings and {forecast.late:,} words about"
+            f" late runs, then try {sum(forecast.due.values()):,} notices (dry run, nothing sent)"
+        )
+        for kind, count in forecast.due.items():
+            self._say(f"  {kind}: {count:,}")
+        self._document(dry_run=True, **asdict(forecast), exit_code=0)
+
+    def _send(self, limit: int | None) -> None:
+        begun = time.monotonic()
+        with stop_on_signals(self._say, finishing="this notice") as stop:
+            watch = Watch(
+                found=lambda count: self._say(f"Found {count:,} notices that are due"),
+                should_stop=stop.is_set,
+            )
+            report = send_notices(as_of=timezone.now(), limit=limit, watch=watch)
+        seconds = time.monotonic() - begun
+        self._say(
+            f"Credit notices: promised {report.warned + report.late:,}, sent {report.sent:,},"
+            f" merged {report.merged:,}, suppressed {report.suppressed:,},"
+            f" postponed {report.postponed:,}, retried {report.retried:,},"
+            f" parked {report.parked:,}, failed {report.failed:,} ({seconds:.1f} s)"
+        )
+        code, message = _outcome(report)
+        self._document(
+            dry_run=False,
+            **asdict(report),
+            seconds=round(seconds, 3),
+            message=message,
+            exit_code=code,
+        )
+        if code:
+            raise CommandError(message, returncode=code)
+
+    def _say(self, sentence: str) -> None:
+        if self._options["verbosity"] < 1:
+            return
+        if self._options["json"]:
+            self.stderr.write(sentence, style_func=str)
+        else:
+            self.stdout.write(sentence)
+
+    def _document(self, **content: Any) -> None:
+        if self._options["json"] and not getattr(self, "_is_documented", False):
+            self._is_documented = True
+            self.stdout.write(json.dumps({"version": 1, "job": "send_credit_notices"} | content))
+
+
+def _outcome(report: SendReport) -> tuple[int, str]:
+    if report.was_stopped:
+        return EXIT_INTERRUPTED, (
+            "Interrupted; the rest stays pending. Go on with: manage.py send_credit_notices"
+        )
+    if report.given_up:
+        return EXIT_FAILED, f"Gave up: {report.given_up}"
+    if report.failed or report.parked:
+        return EXIT_PARTIAL, (
+            f"{report.failed:,} notices failed and {report.parked:,} were parked: nobody knows"
+            " whether a parked one arrived. The admin lists them."
+        )
+    return 0, ""

@@ -1,0 +1,335 @@
+"""
+Are notices lost, or sent twice, when the mail service fails and the sender is killed?
+
+    .venv/bin/python -m proof.notices --notices 350 --seed 7
+
+For each mail service: a fifth of the requests fail, senders run one or two at a time, a quarter of
+an hour of their own time apart, and most are killed with SIGKILL while the service has a request
+in its hands. At the end every mail that was taken is counted. Without an idempotency key a notice
+may end ``parked``, but only where an answer was missing. The control sends first and marks
+afterwards, in batches of 50: if it sends nobody a mail twice, the experiment shows nothing.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from proof.mail_services import DEDUPLICATING, SERVICES, Ledger, mail_service
+from proof.sender import AT_ANY_HOUR, SENDERS
+
+ROOT = Path(__file__).resolve().parent.parent
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+MOST_ROUNDS = 60
+GIVE_UP_AFTER = 120
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one experiment found."""
+
+    service: str
+    sender: str
+    notices: int
+    lost: int
+    """Neither taken by the service nor parked nor failed with a word."""
+
+    twice: int
+    parked: int
+    failed: int
+    failed_though_taken: int
+    unanswered: int
+    """Requests that the service left without an answer, and senders killed with one in hand."""
+
+    parked_without_cause: int
+    kills: int
+    faults: int
+    rounds: int
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was lost, sent twice, or parked that had its answer."""
+        lies = self.parked_without_cause or self.failed_though_taken
+        return not self.lost and not self.twice and not lies
+
+
+def experiment(
+    service: str,
+    *,
+    sender: str = "ours",
+    notices: int,
+    kills: int = 0,
+    seed: int,
+    database: dict[str, str] | None = None,
+    share_of_faults: float = 0.2,
+) -> Result:
+    """
+    Stage notices in the present database, send them under fire and count.
+
+    Args:
+        database: the variables that lead a sender to the present database; without them the
+            sender works in this process and is not killed.
+    """
+    begun = time.monotonic()
+    chance = random.Random(f"{seed} {service} {sender}")
+    ledger = Ledger(seed=chance.randrange(2**32), share_of_faults=share_of_faults)
+    addresses = _stage(notices)
+    war = _War(ledger, chance, kills=kills, longest=min(25, notices // 2))
+    rounds = 0
+    with mail_service(service, ledger) as mail_settings:
+        environment = (
+            os.environ
+            | (database or {})
+            | {
+                "DJANGO_SETTINGS_MODULE": "proof.settings",
+                "PROOF_SETTINGS": json.dumps(mail_settings),
+            }
+        )
+        while _waiting() and rounds < MOST_ROUNDS:
+            ledger.now = NOON + rounds * QUARTER
+            rounds += 1
+            if database is None:
+                _send_here(sender, ledger.now, mail_settings)
+                continue
+            pair = 2 if chance.random() < 0.3 and sender == "ours" else 1
+            command = [sys.executable, "-m", "proof.sender", sender, ledger.now.isoformat()]
+            war.fight(
+                [
+                    subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+                    for _ in range(pair)
+                ]
+            )
+    return _judge(service, sender, addresses, ledger, war, rounds, time.monotonic() - begun)
+
+
+class _War:
+    """Kills senders while the service has their request in its hands."""
+
+    def __init__(self, ledger: Ledger, chance: random.Random, *, kills: int, longest: int) -> None:
+        self.kills = 0
+        self.killed_over: Counter[str] = Counter()
+        self._left = kills
+        self._longest = longest
+        self._ledger = ledger
+        self._chance = chance
+        self._target = 0
+        self._moment = ""
+        self._senders: list[subprocess.Popen[bytes]] = []
+        ledger.on_request = self._on_request
+
+    def fight(self, senders: list[subprocess.Popen[bytes]]) -> None:
+        self._senders = senders
+        self._target = (
+            self._ledger.requests + self._chance.randint(3, self._longest) if self._left else 0
+        )
+        self._moment = self._chance.choice(["before", "after"])
+        for process in senders:
+            _, errors = process.communicate(timeout=GIVE_UP_AFTER)
+            if process.returncode not in (0, -9):
+                raise SystemExit(f"A sender failed:\n{errors.decode()}")
+        self._target = 0
+
+    def _on_request(self, moment: str) -> None:
+        if self._target and self._ledger.requests >= self._target and moment == self._moment:
+            self._target = 0
+            self._left -= 1
+            # Both of a pair: which of them asked cannot be seen from here.
+            for process in self._senders:
+                self.kills += 1
+                process.kill()
+            for process in self._senders:
+                process.poll()
+
+
+def _stage(count: int) -> dict[int, str]:
+    """Promise ``count`` reset notices, one to a professional; return addresses by notice."""
+    from credits.models import Notice
+    from tests.factories import make_professionals
+
+    Notice.objects.all().delete()
+    professionals = make_professionals(count)
+    promised = Notice.objects.bulk_create(
+        Notice(
+            kind=Notice.Kind.RESET,
+            key=f"reset:2026-03:{professional.pk}",
+            professional=professional,
+            context={"before": 30, "after": 100, "period": "2026-03"},
+            next_attempt_at=NOON,
+            created_at=NOON,
+        )
+        for professional in professionals
+    )
+    return {
+        notice.pk: professional.email
+        for notice, professional in zip(promised, professionals, strict=True)
+    }
+
+
+def _send_here(sender: str, as_of: datetime, mail_settings: dict[str, Any]) -> None:
+    from django.conf import settings
+    from django.test import override_settings
+
+    with override_settings(**mail_settings, CREDITS=settings.CREDITS | AT_ANY_HOUR, ADMINS=[]):
+        SENDERS[sender](as_of)
+
+
+def _waiting() -> bool:
+    from credits.models import Notice
+
+    return Notice.objects.filter(status__in=[Notice.Status.PENDING, Notice.Status.SENDING]).exists()
+
+
+def _judge(
+    service: str,
+    sender: str,
+    addresses: dict[int, str],
+    ledger: Ledger,
+    war: _War,
+    rounds: int,
+    seconds: float,
+) -> Result:
+    from credits.models import Notice
+
+    status = dict(Notice.objects.filter(pk__in=addresses).values_list("pk", "status"))
+    ends = Counter(status.values())
+    told = {Notice.Status.PARKED, Notice.Status.FAILED}
+    lost = [
+        key
+        for key, address in addresses.items()
+        if not ledger.taken[address] and status[key] not in told
+    ]
+    parked = [addresses[key] for key, end in status.items() if end == Notice.Status.PARKED]
+    without_cause = sum(not ledger.unanswered[address] for address in parked)
+    return Result(
+        service=service,
+        sender=sender,
+        notices=len(addresses),
+        lost=len(lost),
+        twice=ledger.twice,
+        parked=len(parked),
+        failed=ends[Notice.Status.FAILED],
+        failed_though_taken=sum(
+            bool(ledger.taken[addresses[key]])
+            for key, end in status.items()
+            if end == Notice.Status.FAILED
+        ),
+        unanswered=ledger.unanswered.total() + war.kills,
+        # A kill leaves one notice in doubt, and the service does not know which.
+        parked_without_cause=max(0, without_cause - war.kills),
+        kills=war.kills,
+        faults=ledger.faults.total(),
+        rounds=rounds,
+        seconds=seconds,
+    )
+
+
+def table(results: list[Result]) -> str:
+    """Return the results as lines."""
+    head = (
+        f"{'service':<11} {'sender':<6} {'notices':>7} {'lost':>5} {'twice':>5} {'parked':>6}"
+        f" {'failed':>6} {'unanswered':>10} {'kills':>5} {'faults':>6} {'rounds':>6} {'s':>6}"
+    )
+    return "\n".join(
+        [
+            head,
+            *(
+                f"{each.service:<11} {each.sender:<6} {each.notices:>7,} {each.lost:>5}"
+                f" {each.twice:>5} {each.parked:>6} {each.failed:>6} {each.unanswered:>10}"
+                f" {each.kills:>5} {each.faults:>6} {each.rounds:>6} {each.seconds:>6.1f}"
+                for each in results
+            ),
+        ]
+    )
+
+
+def prove(*, notices: int, kills: int, seed: int, database: dict[str, str]) -> list[Result]:
+    """Run the experiment for every service, and the control."""
+    results = [
+        experiment(service, notices=notices, kills=kills, seed=seed, database=database)
+        for service in SERVICES
+    ]
+    results += [
+        experiment(
+            service, sender="naive", notices=notices, kills=kills, seed=seed, database=database
+        )
+        for service in ("smtp", "mailgun")
+    ]
+    return results
+
+
+def verdict(results: list[Result]) -> list[str]:
+    """Return what speaks against the app, or against the experiment."""
+    ours = [each for each in results if each.sender == "ours"]
+    against = [f"{each.service}: {each}" for each in ours if not each.holds]
+    against += [
+        f"{each.service}: {each.parked} parked although it knows its keys for a day"
+        for each in ours
+        if DEDUPLICATING.get(each.service, timedelta()) >= timedelta(days=1) and each.parked
+    ]
+    against += [
+        f"the control sent nobody a mail twice through {each.service}: this shows nothing"
+        for each in results
+        if each.sender == "naive" and not each.twice
+    ]
+    return against
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--notices", type=int, default=350, help="for each service")
+    parser.add_argument("--kills", type=int, default=12, help="for each service")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--engine", choices=["sqlite", "postgresql"], default="sqlite")
+    options = parser.parse_args()
+    print(f"seed {options.seed}, {options.engine}", flush=True)  # noqa: T201
+
+    from tests.plugins.engines import ENGINES
+
+    with ExitStack() as stack:
+        os.environ["DATABASE_URL"] = stack.enter_context(ENGINES[options.engine]())
+        os.environ["DJANGO_SETTINGS_MODULE"] = "settings.testing"
+        results = _with_django(options)
+    print(table(results))  # noqa: T201
+    against = verdict(results)
+    print("\n".join(against) or "Nothing lost, nothing twice; the control fails as it must.")  # noqa: T201
+    sys.exit(bool(against))
+
+
+def _with_django(options: argparse.Namespace) -> list[Result]:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    return prove(
+        notices=options.notices,
+        kills=options.kills,
+        seed=options.seed,
+        database=present_database(),
+    )
+
+
+def present_database() -> dict[str, Any]:
+    """Return the variables that lead a sender to the database of this process."""
+    from django.db import connection
+
+    return {
+        "DATABASE_URL": os.environ["DATABASE_URL"],
+        "PROOF_DATABASE": str(connection.settings_dict["NAME"]),
+    }
+
+
+if __name__ == "__main__":
+    main()
