@@ -1,6 +1,6 @@
 """How a ledger function writes: one act, done again if it must be, on one locked balance."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -209,8 +209,3 @@ def check_key(idempotency_key: object) -> None:
         raise InvalidArgument(
             "idempotency_key", f"must not begin with “{KEY_PREFIX}” or contain a NUL."
         )
-
-
-def metadata_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a copy of a caller's metadata, empty if there is none."""
-    return dict(given or {})

@@ -5,7 +5,7 @@ from typing import Any
 
 from credits.conf import get_settings
 from credits.exceptions import InvalidArgument
-from credits.ledger.book import Book, act, check_amount, check_moment, metadata_of
+from credits.ledger.book import Book, act, check_amount, check_moment
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import add_months
@@ -60,7 +60,7 @@ def purchase(
         price=price,
         currency=currency,
         description=f"Purchase of {amount} credits",
-        metadata=metadata_of(metadata),
+        metadata=dict(metadata or {}),
         idempotency_key=payment_reference,
     )
 
@@ -107,7 +107,7 @@ def grant_bonus(
         credit_type,
         amount,
         description=description,
-        metadata=metadata_of(metadata),
+        metadata=dict(metadata or {}),
         idempotency_key=idempotency_key,
         **lot,
     )
