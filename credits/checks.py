@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
 from django.utils.module_loading import import_string
 
@@ -26,7 +26,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     ]
     path = given.get("ELIGIBLE_PROFESSIONALS", CreditsSettings.eligible_professionals)
     try:
-        known = bool(path) and callable(import_string(path))
+        known = isinstance(path, str) and bool(path) and callable(import_string(path))
     except ImportError:
         known = False
     if not known:
@@ -75,11 +75,12 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     alias = ledger_database()
     if alias not in (databases or ()) or not triggers.has_tables(using=alias):
         return []
+    # A warning, not an error: migrate, which mends it, would refuse to run.
     return [
-        Error(
+        Warning(
             f"The trigger {name} is missing: the ledger can be edited.",
             hint="Run manage.py migrate, which puts it back.",
-            id="credits.E005",
+            id="credits.W005",
         )
         for name in triggers.missing(using=alias)
     ]

@@ -133,7 +133,7 @@ INVARIANTS = (
         SELECT MIN(id) AS "transaction", professional_id AS professional,
             COUNT(*) AS resets, MIN(idempotency_key) AS "key"
         FROM credits_credittransaction WHERE transaction_type = 'monthly_reset'
-        GROUP BY professional_id, idempotency_key
+        GROUP BY professional_id, SUBSTR(idempotency_key, 1, 13)
         HAVING COUNT(*) > 1 OR COUNT(idempotency_key) = 0
             OR MIN(idempotency_key) NOT LIKE 'reset:____-__:%%'
         """,

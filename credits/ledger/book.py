@@ -72,9 +72,7 @@ class Book:
         locked = balances.select_for_update().filter(pk=professional_id)
         if (balance := locked.first()) is not None:
             return balance
-        users = get_user_model()._default_manager.using(self._using)
-        if not users.filter(pk=professional_id).exists():
-            raise UnknownProfessional(professional_id=professional_id)
+        check_user(professional_id)
         # Two first touches at once: the second waits here and then locks the row of the first.
         balances.bulk_create(
             [CreditBalance(professional_id=professional_id)], ignore_conflicts=True
@@ -182,6 +180,18 @@ class Book:
             .filter(professional_id=self.balance.pk)
             .order_by("expires_at", "created_at", "pk")
         )
+
+
+def check_user(user_id: ProfessionalId) -> None:
+    """
+    Look whether there is such a user.
+
+    Raises:
+        UnknownProfessional: there is none.
+    """
+    users = get_user_model()._base_manager.using(ledger_database())
+    if not users.filter(pk=user_id).exists():
+        raise UnknownProfessional(professional_id=user_id)
 
 
 def check_amount(amount: object, *, argument: str = "amount") -> None:
