@@ -1,7 +1,8 @@
 """Which database holds the ledger, and which of its errors pass by themselves."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import stamina
 from django.db import (
@@ -25,6 +26,8 @@ _RAISED_BY_A_TRIGGER = "P0001"
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 ATTEMPTS = 6
+
+T = TypeVar("T")
 
 
 def ledger_database() -> str:
@@ -70,3 +73,20 @@ def attempts(*, using: str) -> Iterator[stamina.Attempt]:
         wait_max=2.0,
         wait_jitter=0.5,
     ).__iter__()
+
+
+def retried(question: Callable[[], T], *, using: str) -> T:
+    """
+    Ask the database something; again, on a new connection if need be, while errors are transient.
+
+    For reads outside a transaction: one that begins a transaction finds a broken connection by
+    itself.
+    """
+    for attempt in attempts(using=using):
+        with attempt:
+            try:
+                return question()
+            except (OperationalError, InterfaceError):
+                connections[using].close_if_unusable_or_obsolete()
+                raise
+    raise AssertionError("the last attempt returns or raises")

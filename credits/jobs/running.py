@@ -20,7 +20,7 @@ from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, is_about_the_data, ledger_database
+from credits.engine.database import attempts, is_about_the_data, ledger_database, retried
 from credits.engine.keys import KeyRange, halves, only_key, ranges
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
@@ -73,7 +73,7 @@ class Run:
 
     def warn(self, summary: str) -> None:
         """Keep a sentence on the run's record that its success alone would not tell."""
-        self._own.update(error_summary=summary)
+        retried(lambda: self._own.update(error_summary=summary), using=self.using)
 
     def work_through(
         self, keys: QuerySet[Model, Any], act: Callable[[KeyRange], Tally], *, size: int
