@@ -26,6 +26,8 @@ def crowd(count: int, *, lots_expire_at: datetime | None = None) -> Iterator[Que
     """
     Yield ``count`` professionals who were each granted 1 to 190 credits in ``JANUARY``.
 
+    They are all there are, and gone at the end.
+
     Args:
         lots_expire_at: of the paid lot that each holds; without it the credits are free ones.
     """
@@ -36,8 +38,7 @@ def crowd(count: int, *, lots_expire_at: datetime | None = None) -> Iterator[Que
             _analyze()
         yield User.objects.order_by("pk")
     finally:
-        if connection.vendor == "sqlite":
-            _wipe()
+        _wipe()
 
 
 def _make_users(count: int) -> None:
@@ -102,11 +103,18 @@ def _analyze() -> None:
 
 
 def _wipe() -> None:
-    """Empty the tables; the flush between tests would look at every foreign key of every row."""
+    """Empty the tables; on SQLite the flush would look for the children of every single row."""
     triggers.drop(using="default")
+    names = [
+        f'"{model._meta.db_table}"'
+        for model in (CreditAllocation, CreditTransaction, CreditBalance, JobRun, User)
+    ]
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA foreign_keys = OFF")
-        for model in (CreditAllocation, CreditTransaction, CreditBalance, JobRun, User):
-            cursor.execute(f'DELETE FROM "{model._meta.db_table}"')
-        cursor.execute("PRAGMA foreign_keys = ON")
+        if connection.vendor == "postgresql":
+            cursor.execute(f"TRUNCATE {', '.join(names)} CASCADE")
+        else:
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            for name in names:
+                cursor.execute(f"DELETE FROM {name}")
+            cursor.execute("PRAGMA foreign_keys = ON")
     triggers.install(using="default")

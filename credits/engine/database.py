@@ -61,32 +61,47 @@ def attempts(*, using: str) -> Iterator[stamina.Attempt]:
     """
     Yield attempts at one database transaction until one succeeds, six at most.
 
-    Only transient errors are tried again, after a pause that doubles, with jitter. Inside an open
-    transaction there is one attempt: only whoever opened it can do it again.
+    Only transient errors are tried again, after a pause that doubles, with jitter, and on a new
+    connection where the old one is broken. Inside an open transaction there is one attempt: only
+    whoever opened it can do it again.
     """
-    count = 1 if connections[using].in_atomic_block else ATTEMPTS
-    return stamina.retry_context(
+    connection = connections[using]
+    for attempt in stamina.retry_context(
         on=is_transient,
-        attempts=count,
+        attempts=1 if connection.in_atomic_block else ATTEMPTS,
         timeout=None,
         wait_initial=0.05,
         wait_max=2.0,
         wait_jitter=0.5,
-    ).__iter__()
+    ):
+        # Django itself looks only at the end of a request; where nothing failed nothing is asked.
+        if (
+            connection.errors_occurred
+            and not connection.in_atomic_block
+            and connection.connection is not None
+            and not connection.is_usable()
+        ):
+            connection.close()
+        yield attempt
 
 
 def retried(question: Callable[[], T], *, using: str) -> T:
-    """
-    Ask the database something; again, on a new connection if need be, while errors are transient.
-
-    For reads outside a transaction: one that begins a transaction finds a broken connection by
-    itself.
-    """
+    """Ask the database something outside a transaction; again while errors are transient."""
     for attempt in attempts(using=using):
         with attempt:
-            try:
-                return question()
-            except (OperationalError, InterfaceError):
-                connections[using].close_if_unusable_or_obsolete()
-                raise
+            return question()
     raise AssertionError("the last attempt returns or raises")
+
+
+def lock_key(idempotency_key: str, *, using: str) -> None:
+    """
+    Let no other transaction use this key until the caller's ends.
+
+    The constraint on keys is one for each pool, so two professionals could use one key at once,
+    one of free and one of paid credits. SQLite needs no lock: it has one writer.
+    """
+    if connections[using].vendor == "postgresql":
+        with connections[using].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [idempotency_key]
+            )

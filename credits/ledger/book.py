@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.timezone import is_naive
 
-from credits.engine.database import attempts, ledger_database
+from credits.engine.database import attempts, ledger_database, lock_key
 from credits.engine.reset import KEY_PREFIX
 from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
 from credits.ledger.burndown import Draw
@@ -87,6 +87,7 @@ class Book:
             IdempotencyKeyReused: that call was made with other arguments than ``same``.
         """
         check_key(idempotency_key)
+        lock_key(idempotency_key, using=self._using)
         rows = list(
             CreditTransaction.objects.using(self._using)
             .filter(idempotency_key=idempotency_key)

@@ -20,7 +20,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -36,6 +35,7 @@ from credits.exceptions import (
 from credits.jobs.expiry import expire_credits, forecast_expiry
 from credits.jobs.reset import forecast_reset, reset_monthly_credits
 from credits.ledger import (
+    Balance,
     adjust,
     balance_at,
     balance_of,
@@ -47,6 +47,7 @@ from credits.ledger import (
     spend,
     spendable_at,
 )
+from credits.models import CreditTransaction
 from tests.books import broken_invariants
 from tests.factories import make_user
 
@@ -232,32 +233,42 @@ def six_months_after(moment: datetime) -> datetime:
     return moment.replace(year=year, month=month, day=day)
 
 
+def end_of_month(moment: datetime) -> datetime:
+    """Return the last second of the month in which the next second lies."""
+    moment += timedelta(seconds=1)
+    last_day = calendar.monthrange(moment.year, moment.month)[1]
+    return moment.replace(day=last_day, hour=23, minute=59, second=59, microsecond=0)
+
+
 # Mostly one of them, so that much happens to her.
 whos = st.sampled_from([0, 0, 0, 1, 2])
 amounts = st.integers(1, 60)
-pools = st.sampled_from(["free", "paid"])
-# Clocks differ: some acts carry a moment before the last act's.
-lags = st.sampled_from([timedelta(0), timedelta(0), timedelta(0), MOMENT, timedelta(minutes=5)])
 shares = st.sampled_from(["some", "some", "all", "too many"])
+pools = st.sampled_from(["free", "paid", "paid"])
+# Clocks differ: some acts carry a moment before the last act's.
+lags = st.sampled_from([timedelta(0), timedelta(0), MOMENT, timedelta(minutes=5)])
 # Of things that happened, mostly the last one.
 places = st.just(0) | st.integers(0, 1_000)
+sizes = st.sampled_from([1, 2, 1_000])
 
 
 class Life(RuleBasedStateMachine):
     """Three professionals, one of them not verified, and everything that can happen to them."""
 
-    @initialize()
-    def begin(self):
+    @initialize(amount=amounts)
+    def begin(self, amount):
         self.savepoint = transaction.savepoint()
         self.now = BEGIN
         self.keys = (f"key-{number}" for number in count(1))
         self.admin = make_user(role="admin")
         self.accounts = {}
-        for verification in ("basic", "comprehensive", "pending"):
+        self.calls = []
+        for who, verification in enumerate(("basic", "comprehensive", "pending")):
             user = make_user(role="pro", verification=verification)
             self.accounts[user.pk] = Account(is_verified=verification != "pending")
-        self.calls = []
-        self.runs = 0
+            self.receive(who, "paid bonus", amount, timedelta(0))
+            self.receive(who, "purchase", 2 * amount, timedelta(0))
+            self.use(who, 2 * amount, "some", beyond_free=False, lag=timedelta(0))
 
     def teardown(self):
         # An error may have broken the transaction; only a sound one can go back to a savepoint.
@@ -268,11 +279,11 @@ class Life(RuleBasedStateMachine):
         key = list(self.accounts)[who]
         return key, self.accounts[key]
 
-    def amount_of(self, share, amount, available):
-        return {"some": amount, "all": max(available, 1), "too many": available + 1}[share]
+    def lots(self):
+        return [(account, lot) for account in self.accounts.values() for lot in account.lots]
 
-    def latest(self, things, place):
-        return things[-1 - place % len(things)]
+    def spends(self):
+        return [(account, spent) for account in self.accounts.values() for spent in account.spends]
 
     def call(self, function, **arguments):
         """Do an act of the app and remember it, to be done again."""
@@ -284,74 +295,55 @@ class Life(RuleBasedStateMachine):
         with pytest.raises(error):
             function(**arguments)
 
-    @rule(days=st.sampled_from([0.01, 1, 10, 31, 80]))
-    def time_passes(self, days):
-        self.now += timedelta(days=days)
+    @rule(
+        step=st.sampled_from(["an hour", "a day", "a month", "next month", "an expiry"]),
+        offset=st.sampled_from([-MOMENT, timedelta(0), MOMENT]),
+        place=places,
+    )
+    def time_passes(self, step, offset, place):
+        if step == "an expiry":
+            ends = [lot.expires_at for _, lot in self.lots() if lot.left]
+            if ends:
+                self.now = max(self.now, latest(sorted(ends, reverse=True), place) + offset)
+        elif step == "next month":
+            year, month = divmod(self.now.year * 12 + self.now.month, 12)
+            self.now = datetime(year, month + 1, 1, 0, 1, tzinfo=UTC)
+        else:
+            self.now += timedelta({"an hour": 1 / 24, "a day": 1, "a month": 31}[step])
 
-    @rule(offset=st.sampled_from([-MOMENT, timedelta(0), MOMENT]), place=places)
-    @precondition(lambda self: any(account.open_lots() for account in self.accounts.values()))
-    def time_passes_to_where_a_lot_expires(self, offset, place):
-        ends = [lot.expires_at for a in self.accounts.values() for lot in a.open_lots()]
-        self.now = max(self.now, sorted(ends)[place % len(ends)] + offset)
-
-    @rule()
-    def time_passes_to_the_next_month(self):
-        year, month = divmod(self.now.year * 12 + self.now.month, 12)
-        self.now = datetime(year, month + 1, 1, 0, 1, tzinfo=UTC)
-
-    @rule(who=whos, amount=amounts, lag=lags)
-    def buy(self, who, amount, lag):
+    @rule(
+        who=whos,
+        kind=st.sampled_from(["purchase", "free bonus", "paid bonus"]),
+        amount=amounts,
+        lag=lags,
+    )
+    def receive(self, who, kind, amount, lag):
         key, account = self.account(who)
         at = self.now - lag
-        row = self.call(
-            purchase,
-            professional_id=key,
-            amount=amount,
-            price=Decimal(5 * amount),
-            currency="AED",
-            payment_reference=next(self.keys),
-            at=at,
-        )
-        account.add_lot(row.pk, amount, six_months_after(at), at)
-
-    @rule(who=whos, amount=amounts, lag=lags)
-    def receive_a_free_bonus(self, who, amount, lag):
-        key, account = self.account(who)
-        at = self.now - lag
-        self.call(
-            grant_bonus,
-            professional_id=key,
-            amount=amount,
-            at=at,
-            idempotency_key=next(self.keys),
-        )
-        account.change_free(amount, at)
-
-    @rule(who=whos, amount=amounts, days=st.sampled_from([1, 10, 10, 200]))
-    def receive_a_paid_bonus(self, who, amount, days):
-        key, account = self.account(who)
-        # Many expire together: at the end of a day.
-        expires_at = datetime.combine(self.now + timedelta(days), datetime.max.time(), UTC)
-        row = self.call(
-            grant_bonus,
-            professional_id=key,
-            amount=amount,
-            credit_type="paid",
-            expires_at=expires_at,
-            at=self.now,
-            idempotency_key=next(self.keys),
-        )
-        account.add_lot(row.pk, amount, expires_at, self.now)
+        arguments = {"professional_id": key, "amount": amount, "at": at}
+        if kind == "purchase":
+            expires_at = six_months_after(at)
+            arguments |= {"price": Decimal(5 * amount), "currency": "AED"}
+            row = self.call(purchase, **arguments, payment_reference=next(self.keys))
+        else:
+            # Many expire together: at the end of a month.
+            expires_at = end_of_month(at)
+            if kind == "paid bonus":
+                arguments |= {"credit_type": "paid", "expires_at": expires_at}
+            row = self.call(grant_bonus, **arguments, idempotency_key=next(self.keys))
+        if kind == "free bonus":
+            account.change_free(amount, at)
+        else:
+            account.add_lot(row.pk, amount, expires_at, at)
 
     @rule(who=whos, amount=amounts, share=shares, beyond_free=st.booleans(), lag=lags)
-    def use_credits(self, who, amount, share, beyond_free, lag):
+    def use(self, who, amount, share, beyond_free, lag):
         key, account = self.account(who)
         at = self.now - lag
-        available = account.free + account.spendable_paid(at)
         amount += account.free if beyond_free else 0
         arguments = {
             "professional_id": key,
-            "amount": self.amount_of(share, amount, available),
+            "amount": share_of(account.free + account.spendable_paid(at), share, amount),
             "at": at,
             "idempotency_key": next(self.keys),
         }
@@ -363,13 +355,13 @@ class Life(RuleBasedStateMachine):
             rows = self.call(spend, **arguments)
             assert amounts_by_pool(rows) == {"free": -parts[0], "paid": -parts[1]}
 
-    @rule(who=whos, place=places, amount=amounts, share=shares, whole=st.booleans(), lag=lags)
-    @precondition(lambda self: any(account.spends for account in self.accounts.values()))
-    def get_a_refund(self, who, place, amount, share, whole, lag):
-        spends = [(a, spent) for a in self.accounts.values() for spent in a.spends]
-        account, spent = self.latest(spends, place)
-        wanted = None if whole else self.amount_of(share, amount, spent.refundable)
+    @rule(place=places, amount=amounts, share=shares | st.just("what is left"), lag=lags)
+    def undo(self, place, amount, share, lag):
+        account, spent = latest(self.spends(), place)
         at = self.now - lag
+        wanted = None
+        if share != "what is left":
+            wanted = share_of(spent.refundable, share, amount)
         arguments = {
             "spend_key": spent.key,
             "amount": wanted,
@@ -387,44 +379,39 @@ class Life(RuleBasedStateMachine):
             if new:
                 account.add_lot(rows[-1].pk, new, expires_at, at)
 
-    @rule(who=whos, amount=amounts, pool=pools)
-    def be_adjusted_up(self, who, amount, pool):
+    @rule(who=whos, amount=amounts, pool=pools, share=shares, up=st.booleans(), lag=lags)
+    def correct(self, who, amount, pool, share, up, lag):
         key, account = self.account(who)
-        row = self.call(adjust, **self.adjustment(key, amount, pool))
-        if pool == "free":
-            account.change_free(amount, self.now)
-        else:
-            account.add_lot(row.pk, amount, six_months_after(self.now), self.now)
-
-    @rule(who=whos, amount=amounts, pool=pools, share=shares)
-    def be_adjusted_down(self, who, amount, pool, share):
-        key, account = self.account(who)
-        available = account.free if pool == "free" else account.spendable_paid(self.now)
-        amount = self.amount_of(share, amount, available)
-        arguments = self.adjustment(key, -amount, pool)
+        at = self.now - lag
+        if not up:
+            available = account.free if pool == "free" else account.spendable_paid(at)
+            amount = share_of(available, share, amount)
+        arguments = {
+            "professional_id": key,
+            "amount": amount if up else -amount,
+            "credit_type": pool,
+            "reason": "A miscount.",
+            "actor_id": self.admin.pk,
+            "at": at,
+            "idempotency_key": next(self.keys),
+        }
+        if up:
+            row = self.call(adjust, **arguments)
+            if pool == "free":
+                account.change_free(amount, at)
+            else:
+                account.add_lot(row.pk, amount, six_months_after(at), at)
+            return
         try:
-            account.adjust_down(amount, pool, self.now)
+            account.adjust_down(amount, pool, at)
         except Refused as refused:
             self.refused(refused.error, adjust, **arguments)
         else:
             self.call(adjust, **arguments)
 
-    def adjustment(self, key, amount, pool):
-        return {
-            "professional_id": key,
-            "amount": amount,
-            "credit_type": pool,
-            "reason": "A miscount.",
-            "actor_id": self.admin.pk,
-            "at": self.now,
-            "idempotency_key": next(self.keys),
-        }
-
-    @rule(place=places, days=st.sampled_from([-1, 0, 1, 40, 300]), lag=lags)
-    @precondition(lambda self: any(account.lots for account in self.accounts.values()))
-    def have_a_lot_extended(self, place, days, lag):
-        lots = [(account, lot) for account in self.accounts.values() for lot in account.lots]
-        account, lot = self.latest(lots, place)
+    @rule(place=places, days=st.sampled_from([-1, 0, 1, 40, 40]), lag=lags)
+    def prolong(self, place, days, lag):
+        account, lot = latest(self.lots(), place)
         at, expires_at = self.now - lag, lot.expires_at + timedelta(days)
         arguments = {
             "lot_id": lot.key,
@@ -443,31 +430,18 @@ class Life(RuleBasedStateMachine):
             assert (row.amount, row.granted_amount) == (0, lot.left)
             account.extend(lot, row.pk, expires_at, at)
 
-    @rule(place=places)
-    @precondition(lambda self: self.calls)
-    def do_an_act_again(self, place):
-        function, arguments, result = self.latest(self.calls, place)
-
-        assert function(**{**arguments, "at": self.now}) == result
-
-    @rule(place=places)
-    @precondition(lambda self: self.calls)
-    def do_an_act_again_with_another_argument(self, place):
-        function, arguments, _ = self.latest(self.calls, place)
-        if function is extend:
-            changed = {"expires_at": arguments["expires_at"] + MOMENT}
-        elif function is refund and arguments["amount"] is None:
-            # How much it was is not said, so any amount but that one is another.
-            changed = {"amount": 1_000_000}
+    @rule(place=places, is_other=st.booleans())
+    def ask_again(self, place, is_other):
+        function, arguments, result = latest(self.calls, place)
+        if not is_other:
+            assert function(**arguments | {"at": self.now}) == result
         else:
-            changed = {"amount": arguments["amount"] + (1 if arguments["amount"] > 0 else -1)}
+            self.refused(IdempotencyKeyReused, function, **arguments | another(arguments))
 
-        self.refused(IdempotencyKeyReused, function, **arguments | changed)
-
-    @rule(size=st.sampled_from([1, 2, 1_000]))
+    @rule(size=sizes)
     def the_month_is_reset(self, size):
         period = f"{self.now.year}-{self.now.month:02d}"
-        changes = [a.reset(period, self.now) for a in self.accounts.values()]
+        changes = [account.reset(period, self.now) for account in self.accounts.values()]
         done = [change for change in changes if change is not None]
         foreseen = forecast_reset(as_of=self.now)
 
@@ -477,11 +451,10 @@ class Life(RuleBasedStateMachine):
         assert run.credits_granted == foreseen.tally.granted == sum(c for c in done if c > 0)
         assert run.credits_expired == foreseen.tally.expired == -sum(c for c in done if c < 0)
 
-    @rule(size=st.sampled_from([1, 2, 1_000]), at_an_expiry=st.booleans(), place=places)
+    @rule(size=sizes, at_an_expiry=st.booleans(), place=places)
     def lots_expire(self, size, at_an_expiry, place):
-        ends = sorted(lot.expires_at for a in self.accounts.values() for lot in a.open_lots())
-        if at_an_expiry and ends:
-            self.now = max(self.now, ends[place % len(ends)])
+        if at_an_expiry:
+            self.time_passes("an expiry", timedelta(0), place)
         lost = [amount for a in self.accounts.values() for amount in a.expire(self.now)]
         foreseen = forecast_expiry(as_of=self.now)
 
@@ -491,37 +464,57 @@ class Life(RuleBasedStateMachine):
         assert run.credits_expired == foreseen.tally.expired == sum(lost)
         assert run.status == "succeeded"
 
+    @rule(who=whos, place=places, offset=st.sampled_from([-MOMENT, timedelta(0)]))
+    def look_at_the_past_and_ahead(self, who, place, offset):
+        key, account = self.account(who)
+        past = latest([BEGIN, *(at for at, _, _ in account.moves)], place) + offset
+        ahead = latest([self.now, *(lot.expires_at for lot in account.open_lots())], place) + offset
+
+        assert pools_of(balance_at(key, past)) == account.balance_at(past)
+        assert pools_of(spendable_at(key, ahead)) == (account.free, account.spendable_paid(ahead))
+        assert [lot.pk for lot in lots_of(key)] == [lot.key for lot in account.open_lots()]
+
     @invariant()
     def balances_are_those_of_the_model(self):
         for key, account in self.accounts.items():
-            stands, spendable = balance_of(key), spendable_at(key, self.now)
-            assert (stands.free, stands.paid) == (account.free, account.paid)
-            assert (spendable.free, spendable.paid) == (
-                account.free,
-                account.spendable_paid(self.now),
-            )
+            assert pools_of(balance_of(key)) == (account.free, account.paid)
 
     @invariant()
     def lots_are_those_of_the_model(self):
-        for key, account in self.accounts.items():
-            lots = lots_of(key).values_list("pk", "remaining_amount", "expires_at")
-            assert list(lots) == [
-                (lot.key, lot.left, lot.expires_at) for lot in account.open_lots()
-            ]
+        lots = CreditTransaction.objects.open_lots()
+        assert set(lots.values_list("pk", "professional", "remaining_amount", "expires_at")) == {
+            (lot.key, key, lot.left, lot.expires_at)
+            for key, account in self.accounts.items()
+            for lot in account.open_lots()
+        }
 
     @invariant()
     def the_books_are_in_order(self):
         assert broken_invariants() == {}
 
-    @rule(who=whos, place=places, offset=st.sampled_from([-MOMENT, timedelta(0)]))
-    def look_at_the_past(self, who, place, offset):
-        key, account = self.account(who)
-        moments = [BEGIN, *(at for at, _, _ in account.moves)]
-        moment = moments[place % len(moments)] + offset
 
-        past = balance_at(key, moment)
+def latest(things, place):
+    """Return one of the things that happened, counted from the last."""
+    return things[-1 - place % len(things)]
 
-        assert (past.free, past.paid) == account.balance_at(moment)
+
+def share_of(available, share, amount):
+    """Return how much is asked for where so much is available."""
+    return {"some": amount, "all": max(available, 1), "too many": available + 1}[share]
+
+
+def another(arguments):
+    """Return a change that makes these the arguments of another call."""
+    if "lot_id" in arguments:
+        return {"expires_at": arguments["expires_at"] + MOMENT}
+    if arguments["amount"] is None:
+        # How much it was is not said, so any amount but that one is another.
+        return {"amount": 1_000_000}
+    return {"amount": arguments["amount"] + (1 if arguments["amount"] > 0 else -1)}
+
+
+def pools_of(balance: Balance) -> tuple[int, int]:
+    return balance.free, balance.paid
 
 
 def amounts_by_pool(rows) -> dict[str, int]:
@@ -537,8 +530,8 @@ def amounts_by_pool(rows) -> dict[str, int]:
 def quick() -> Iterator[settings]:
     """Some hundred steps; ``settings.max_examples`` times ``stateful_step_count`` at most."""
     return settings(
-        max_examples=30,
-        stateful_step_count=30,
+        max_examples=60,
+        stateful_step_count=25,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 

@@ -42,7 +42,6 @@ from tests.faults import (
     end_connection_unnoticed,
     lost_answers,
     passing_error,
-    raise_as_django,
 )
 from tests.threads import TIMEOUT, Knock, Pause, at_once, threads
 
@@ -420,9 +419,9 @@ class TestLostLease:
         runs = []
 
         def be_overtaken(written: int) -> None:
-            if not runs:
-                clock(LATER)
-                runs.append(reset(chunk_size=1))
+            assert not runs, "It knows that it is not the one, and goes on."
+            clock(LATER)
+            runs.append(reset(chunk_size=1))
 
         with pytest.raises(LeaseLost) as lost:
             reset(chunk_size=1, watch=Watch(progress=be_overtaken))
@@ -606,21 +605,25 @@ class TestLostAnswer:
         assert (run.status, run.success_count) == (Status.SUCCEEDED, 4)
 
     def test_to_the_end_leaves_it_as_it_is(self, crowd, finished):
-        """The update that ends a run is done, and answered by an error."""
-        lost = []
-
-        def lose_the_answer(execute: Callable[..., Any], sql: str, params: Any, *args: Any) -> Any:
-            result = execute(sql, params, *args)
-            if '"finished_at"' in sql and sql.startswith("UPDATE") and not lost:
-                lost.append(sql)
-                raise_as_django(passing_error())
-            return result
-
-        with connection.execute_wrapper(lose_the_answer):
+        # The start, the one chunk, the end.
+        with lost_answers([3]) as lost:
             run = reset()
 
         assert len(lost) == 1
         assert (run.status, run.success_count, finished) == (Status.SUCCEEDED, 4, [run])
+
+    def test_to_the_end_of_a_partial_run_leaves_it_as_it_is(self, finished):
+        make_professionals(1)
+
+        def fail(within: KeyRange) -> Tally:
+            raise DataError("out of range")
+
+        # The start, the failure (its chunk was rolled back), the end.
+        with lost_answers([3]) as lost:
+            run = work_through(fail, size=1)
+
+        assert len(lost) == 1
+        assert (run.status, run.error_count, finished) == (Status.PARTIAL, 1, [run])
 
 
 @transactional

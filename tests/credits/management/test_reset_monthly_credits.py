@@ -156,7 +156,7 @@ class TestDryRun:
             " (dry run, nothing written)\n"
             "The largest changes:\n"
             f"  professional {new.pk}: 0 -> 100 (+100)\n"
-            f"  professional {low.pk}: 30 -> 100 (+70)\n"
+            f"  professional {low.pk}: 80 -> 150 (+70)\n"
             f"  professional {high.pk}: 120 -> 100 (-20)\n"
         )
 
@@ -218,7 +218,7 @@ class TestDryRun:
             "credits_expired": 0,
             "largest": [
                 {"professional": str(new.pk), "before": 0, "after": 100},
-                {"professional": str(low.pk), "before": 30, "after": 100},
+                {"professional": str(low.pk), "before": 80, "after": 150},
             ],
             "exit_code": 0,
         }
