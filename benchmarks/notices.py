@@ -155,10 +155,11 @@ def measure(engine: Engine, professionals: int, rounds: int, sent: int) -> None:
         with fresh_copy(engine) as name:
             done = worker(engine, name, "send", count)
         parts = sorted(done["spent"].items(), key=lambda part: -part[1])
+        each = done["cpu"] / count * 1000
         shares = ", ".join(f"{name} {took / done['seconds']:.0%}" for name, took in parts)
         print(  # noqa: T201
             f"{engine.name:<11} send  {count:>9,}: {count / done['seconds']:,.0f} a second,"
-            f" {done['cpu'] / count * 1000:.1f} ms of processor each, {done['memory']:.0f} MB; {shares}",
+            f" {each:.1f} ms of processor each, {done['memory']:.0f} MB; {shares}",
             flush=True,
         )
 

@@ -10,7 +10,8 @@ _PERIOD = re.compile(r"(?P<year>[0-9]{4})-(?P<month>0[1-9]|1[0-2])")
 
 def period_of(moment: datetime) -> str:
     """Return the calendar month of ``moment`` in UTC, as ``2026-11``."""
-    return f"{moment.astimezone(UTC):%Y-%m}"
+    # Not %Y: it leaves years before 1000 without their zeros, and periods are compared as text.
+    return moment.astimezone(UTC).date().isoformat()[:7]
 
 
 def parse_period(text: str) -> str:

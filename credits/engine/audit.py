@@ -133,7 +133,7 @@ INVARIANTS = (
         SELECT MIN(id) AS "transaction", professional_id AS professional,
             COUNT(*) AS resets, MIN(idempotency_key) AS "key"
         FROM credits_credittransaction WHERE transaction_type = 'monthly_reset'
-        GROUP BY professional_id, idempotency_key
+        GROUP BY professional_id, SUBSTR(idempotency_key, 1, 13)
         HAVING COUNT(*) > 1 OR COUNT(idempotency_key) = 0
             OR MIN(idempotency_key) NOT LIKE 'reset:____-__:%%'
         """,
@@ -154,7 +154,7 @@ INVARIANTS = (
     ),
     Invariant(
         "refunds",
-        "no spend is refunded beyond what it took, nor to another professional or pool",
+        "no spend is refunded beyond what it took, nor to another professional",
         """
         SELECT spend.id AS spend, spend.amount, SUM(r.amount) AS refunded
         FROM credits_credittransaction r
@@ -162,8 +162,7 @@ INVARIANTS = (
         WHERE r.transaction_type = 'refund'
         GROUP BY spend.id, spend.amount, spend.transaction_type
         HAVING SUM(r.amount) > -spend.amount OR spend.transaction_type <> 'spend'
-            OR SUM(CASE WHEN r.professional_id = spend.professional_id
-                AND r.credit_type = spend.credit_type THEN 0 ELSE 1 END) > 0
+            OR SUM(CASE WHEN r.professional_id = spend.professional_id THEN 0 ELSE 1 END) > 0
         """,
     ),
     Invariant(

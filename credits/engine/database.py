@@ -1,7 +1,8 @@
 """Which database holds the ledger, and which of its errors pass by themselves."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import stamina
 from django.db import (
@@ -25,6 +26,8 @@ _RAISED_BY_A_TRIGGER = "P0001"
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 ATTEMPTS = 6
+
+T = TypeVar("T")
 
 
 def ledger_database() -> str:
@@ -58,15 +61,47 @@ def attempts(*, using: str) -> Iterator[stamina.Attempt]:
     """
     Yield attempts at one database transaction until one succeeds, six at most.
 
-    Only transient errors are tried again, after a pause that doubles, with jitter. Inside an open
-    transaction there is one attempt: only whoever opened it can do it again.
+    Only transient errors are tried again, after a pause that doubles, with jitter, and on a new
+    connection where the old one is broken. Inside an open transaction there is one attempt: only
+    whoever opened it can do it again.
     """
-    count = 1 if connections[using].in_atomic_block else ATTEMPTS
-    return stamina.retry_context(
+    connection = connections[using]
+    for attempt in stamina.retry_context(
         on=is_transient,
-        attempts=count,
+        attempts=1 if connection.in_atomic_block else ATTEMPTS,
         timeout=None,
         wait_initial=0.05,
         wait_max=2.0,
         wait_jitter=0.5,
-    ).__iter__()
+    ):
+        # Django itself looks only at the end of a request; where nothing failed nothing is asked.
+        if (
+            connection.errors_occurred
+            and not connection.in_atomic_block
+            and connection.connection is not None
+            and not connection.is_usable()
+        ):
+            connection.close()
+        yield attempt
+
+
+def retried(question: Callable[[], T], *, using: str) -> T:
+    """Ask the database something outside a transaction; again while errors are transient."""
+    for attempt in attempts(using=using):
+        with attempt:
+            return question()
+    raise AssertionError("the last attempt returns or raises")
+
+
+def lock_key(idempotency_key: str, *, using: str) -> None:
+    """
+    Let no other transaction use this key until the caller's ends.
+
+    The constraint on keys is one for each pool, so two professionals could use one key at once,
+    one of free and one of paid credits. SQLite needs no lock: it has one writer.
+    """
+    if connections[using].vendor == "postgresql":
+        with connections[using].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [idempotency_key]
+            )

@@ -45,14 +45,13 @@ def insert_select(
     connection = connections[using]
     quote = connection.ops.quote_name
     target = ", ".join(quote(field.column) for field in fields)
-    conflict = ""
     for field in fields:
         if field.name == unless_taken:
-            conflict = f" ON CONFLICT ({quote(field.column)}) DO NOTHING"
+            # WHERE: without one SQLite reads ON CONFLICT as the condition of a join.
+            select = f"SELECT * FROM ({select}) source WHERE TRUE"
+            select += f" ON CONFLICT ({quote(field.column)}) DO NOTHING"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}{conflict}", params
-        )
+        cursor.execute(f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}", params)
         return int(cursor.rowcount)
 
 

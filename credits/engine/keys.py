@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, Max, Model, Q, QuerySet
+
+from credits.engine.database import retried
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def ranges(keys: QuerySet[Model, Any], *, size: int) -> Iterator[KeyRange]:
     after = None
     while True:
         piece = keys.filter(KeyRange(after).on(name)).order_by(name)[:size]
-        cut = piece.aggregate(count=Count(name), upto=Max(name))
+        cut = retried(partial(piece.aggregate, count=Count(name), upto=Max(name)), using=keys.db)
         if cut["count"]:
             yield KeyRange(after, cut["upto"])
         if cut["count"] < size:
@@ -48,17 +51,17 @@ def halves(keys: QuerySet[Model, Any], within: KeyRange) -> list[KeyRange]:
     """Cut a range in two of about as many keys; return none if it holds at most one key."""
     name = _name_of(keys)
     inside = keys.filter(within.on(name)).order_by(name).distinct()
-    count = inside.count()
+    count = retried(inside.count, using=keys.db)
     if count < 2:
         return []
-    middle = inside[count // 2 - 1]
+    middle = retried(lambda: inside[count // 2 - 1], using=keys.db)
     return [KeyRange(within.after, middle), KeyRange(middle, within.upto)]
 
 
 def only_key(keys: QuerySet[Model, Any], within: KeyRange) -> Any:
     """Return the one key of a range that ``halves`` could not cut, or ``None`` if it is empty."""
     name = _name_of(keys)
-    return keys.filter(within.on(name)).order_by(name).first()
+    return retried(keys.filter(within.on(name)).order_by(name).first, using=keys.db)
 
 
 def _name_of(keys: QuerySet[Model, Any]) -> str:

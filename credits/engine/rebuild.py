@@ -1,14 +1,14 @@
 """Repair balances from the ledger: the cached columns only, and only where they are wrong."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from credits.engine.audit import BALANCES
 from credits.engine.database import attempts
-from credits.engine.inserting import insert_select
 from credits.models import CreditBalance, CreditTransaction, CreditType, TransactionType
 
 _CHUNK = 500
@@ -46,15 +46,23 @@ def rebuild_balances(*, using: str) -> int:
     Nothing but cached columns is written. A balance that the ledger itself contradicts (a pool
     below zero) is left as it is, for ``verify_credits`` to name.
     """
-    mended = _open_missing(using=using)
+    wrong = set(_open_missing(using=using))
     after: Any = None
-    while wrong := _wrong(after, using=using):
+    while keys := _wrong(after, using=using):
+        wrong.update(keys)
         try:
-            mended += _mend(wrong, using=using)
+            _mend(keys, using=using)
         except IntegrityError:
-            mended += sum(_mend_if_possible(key, using=using) for key in wrong)
-        after = wrong[-1]
-    return mended
+            for key in keys:
+                with suppress(IntegrityError):
+                    _mend([key], using=using)
+        after = keys[-1]
+
+    after = None
+    while keys := _wrong(after, using=using):
+        wrong.difference_update(keys)
+        after = keys[-1]
+    return len(wrong)
 
 
 def _wrong(after: Any, *, using: str) -> list[Any]:
@@ -68,26 +76,18 @@ def _wrong(after: Any, *, using: str) -> list[Any]:
         return [key for (key,) in cursor.fetchall()]
 
 
-def _mend(keys: list[Any], *, using: str) -> int:
+def _mend(keys: list[Any], *, using: str) -> None:
     balances = CreditBalance.objects.using(using).filter(pk__in=keys).order_by("pk")
     for attempt in attempts(using=using):
         with attempt, transaction.atomic(using=using):
             # Lock first, add up after: one statement that did both would add up an older state.
             list(balances.select_for_update().values_list("pk"))
-            mended = balances.order_by().update(
+            balances.order_by().update(
                 **{
                     column: _ledger_sum(sign, which, using=using)
                     for column, (sign, which) in _COLUMNS.items()
                 }
             )
-    return mended
-
-
-def _mend_if_possible(key: Any, *, using: str) -> int:
-    try:
-        return _mend([key], using=using)
-    except IntegrityError:
-        return 0
 
 
 def _ledger_sum(sign: int, which: Q, *, using: str) -> Coalesce:
@@ -100,18 +100,16 @@ def _ledger_sum(sign: int, which: Q, *, using: str) -> Coalesce:
     return Coalesce(Subquery(rows.values("sum")), 0)
 
 
-def _open_missing(*, using: str) -> int:
-    without: QuerySet[CreditTransaction, Any] = (
+def _open_missing(*, using: str) -> list[Any]:
+    """Give everyone in the ledger who has no balance an empty one; return their keys."""
+    owners = (
         CreditTransaction.objects.using(using)
         .filter(~Exists(CreditBalance.objects.filter(pk=OuterRef("professional_id"))))
-        .values("professional_id")
+        .values_list("professional_id", flat=True)
         .distinct()
     )
-    zero = dict.fromkeys(_COLUMNS, 0)
-    return insert_select(
-        CreditBalance,
-        without,
-        {"professional": F("professional_id"), "last_reset_period": "", **zero},
-        using=using,
-        unless_taken="professional",
+    keys = list(owners)
+    CreditBalance.objects.using(using).bulk_create(
+        [CreditBalance(professional_id=key) for key in keys], ignore_conflicts=True
     )
+    return keys

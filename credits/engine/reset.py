@@ -129,14 +129,14 @@ def forecast(eligible: QuerySet[Any], *, period: str, free_credits: int, using: 
     new = without_balance(eligible)
     new_count = new.count()
     largest = [
-        Change(key, before, free_credits)
-        for key, before in balances.annotate(
+        Change(key, free + paid, free_credits + paid)
+        for key, free, paid in balances.annotate(
             distance=Greatest(
                 Value(free_credits) - F("free_credits"), F("free_credits") - Value(free_credits)
             )
         )
         .order_by("-distance", "professional")
-        .values_list("professional_id", "free_credits")[:10]
+        .values_list("professional_id", "free_credits", "paid_credits")[:10]
     ]
     largest += [
         Change(key, 0, free_credits) for key in new.order_by("pk").values_list("pk", flat=True)[:10]

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 
 from credits.conf import get_settings
 from credits.engine import expiry
-from credits.engine.database import ledger_database
+from credits.engine.database import ledger_database, retried
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Forecast, Tally
 from credits.jobs.running import Watch, recorded_run
@@ -50,7 +50,7 @@ def expire_credits(
         watch=watch,
     ) as run:
         due = _due(professionals, limit, as_of=as_of)
-        watch.found(due.count())
+        watch.found(retried(due.count, using=run.using))
 
         def expire_chunk(within: KeyRange) -> Tally:
             return expiry.expire_chunk(due, within, run=run.record, as_of=as_of, using=run.using)

@@ -7,7 +7,7 @@ from django.utils.module_loading import import_string
 
 from credits.conf import get_settings
 from credits.engine import reset
-from credits.engine.database import ledger_database
+from credits.engine.database import ledger_database, retried
 from credits.engine.tally import Forecast, Tally
 from credits.exceptions import NoEligibilityRule
 from credits.jobs.running import Watch, recorded_run
@@ -63,7 +63,7 @@ def reset_monthly_credits(
         is_whole=professionals is None and limit is None,
         watch=watch,
     ) as run:
-        found = eligible.count()
+        found = retried(eligible.count, using=run.using)
         watch.found(found)
         if not found and professionals is None:
             run.warn(NOBODY)

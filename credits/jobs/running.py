@@ -20,7 +20,7 @@ from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, is_about_the_data, ledger_database
+from credits.engine.database import attempts, is_about_the_data, ledger_database, retried
 from credits.engine.keys import KeyRange, halves, only_key, ranges
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
@@ -74,7 +74,7 @@ class Run:
 
     def warn(self, summary: str) -> None:
         """Keep a sentence on the run's record that its success alone would not tell."""
-        self._own.update(error_summary=summary)
+        retried(lambda: self._own.update(error_summary=summary), using=self.using)
 
     def work_through(
         self, keys: QuerySet[Model, Any], act: Callable[[KeyRange], Tally], *, size: int
@@ -173,12 +173,15 @@ def recorded_run(
         JobRun(job=job, as_of=as_of, period=period, trigger=trigger, is_whole=is_whole),
         using=using,
     )
+    status = JobRun.Status.SUCCEEDED
     try:
-        yield Run(record, watch, using=using)
+        try:
+            yield Run(record, watch, using=using)
+        except _Stopped:
+            status = JobRun.Status.INTERRUPTED
+        _finish(record, status, using=using)
     except LeaseLost:
         raise
-    except _Stopped:
-        _finish(record, JobRun.Status.INTERRUPTED, using=using)
     except Exception as error:
         # Where the database itself is gone the record stays open until its lease runs out.
         with suppress(DatabaseError):
@@ -188,63 +191,76 @@ def recorded_run(
         with suppress(DatabaseError):
             _finish(record, JobRun.Status.INTERRUPTED, using=using)
         raise
-    else:
-        _finish(record, JobRun.Status.SUCCEEDED, using=using)
     finally:
         _started_here.discard(record.pk)
 
 
 def _start(record: JobRun, *, using: str) -> JobRun:
     """Insert the run; a run before it that died is closed in the same transaction."""
-    runs = JobRun.objects.using(using)
-    active = runs.filter(job=record.job, status=JobRun.Status.RUNNING)
-    dead = None
+    active = JobRun.objects.using(using).filter(job=record.job, status=JobRun.Status.RUNNING)
     try:
-        for attempt in attempts(using=using):
-            with attempt, transaction.atomic(using=using, durable=True):
-                now = timezone.now()
-                dead = active.select_for_update().first()
-                if dead is not None:
-                    if _is_alive(dead, now):
-                        raise _already_active(dead)
-                    active.filter(pk=dead.pk).update(
-                        status=JobRun.Status.INTERRUPTED,
-                        finished_at=now,
-                        error_summary="Its process died; the next run went on.",
-                    )
-                record.pk = None
-                record.status = JobRun.Status.RUNNING
-                record.started_at = record.heartbeat_at = now
-                record.host = socket.gethostname()
-                record.process_id = os.getpid()
-                record.save(using=using, force_insert=True)
+        dead = _insert(record, active, using=using)
     except IntegrityError:
         # Two started at once and the constraint let one through.
-        if (winner := active.first()) is None:
-            raise
-        raise _already_active(winner) from None
-    _started_here.add(record.pk)
+        if (winner := active.first()) is not None:
+            raise _already_active(winner) from None
+        # It is done by now.
+        dead = _insert(record, active, using=using)
     if dead is not None:
         dead.refresh_from_db(using=using)
         run_finished.send_robust(sender=JobRun, run=dead)
     return record
 
 
+def _insert(record: JobRun, active: QuerySet[JobRun], *, using: str) -> JobRun | None:
+    """Insert the run unless another is alive; return the dead one it took over, if any."""
+    record.host = socket.gethostname()
+    record.process_id = os.getpid()
+    record.status = JobRun.Status.RUNNING
+    dead = None
+    for attempt in attempts(using=using):
+        with attempt, transaction.atomic(using=using, durable=True):
+            now = timezone.now()
+            before = active.select_for_update().first()
+            if before is not None:
+                if before.pk == record.pk and before.started_at == record.started_at:
+                    # The answer to our own commit was lost: this is the run we started.
+                    break
+                if _is_alive(before, now):
+                    raise _already_active(before)
+                dead = before
+                active.filter(pk=dead.pk).update(
+                    status=JobRun.Status.INTERRUPTED,
+                    finished_at=now,
+                    error_summary="Its process died; the next run went on.",
+                )
+            record.pk = None
+            record.started_at = record.heartbeat_at = now
+            record.save(using=using, force_insert=True)
+            # Before the commit: a thread of this process that sees the row must know it is ours.
+            _started_here.add(record.pk)
+    return dead
+
+
 def _finish(record: JobRun, status: JobRun.Status, *, summary: str = "", using: str) -> None:
-    record.refresh_from_db(using=using)
-    if status == JobRun.Status.SUCCEEDED and record.error_count:
-        status = JobRun.Status.PARTIAL
-        first = record.failures.order_by("pk").values_list("error", flat=True)[0]
-        summary = f"{record.error_count} failed; the first with: {first.splitlines()[0]}"
-    own = JobRun.objects.using(using).filter(pk=record.pk, status=JobRun.Status.RUNNING)
+    runs = JobRun.objects.using(using).filter(pk=record.pk)
     now = timezone.now()
-    with transaction.atomic(using=using):
-        if not own.update(
-            status=status, finished_at=now, error_summary=summary or record.error_summary
-        ):
-            raise LeaseLost(run_id=record.pk)
-        record.refresh_from_db(using=using)
-        promise_run_notice(record, at=now, using=using)
+    for attempt in attempts(using=using):
+        with attempt, transaction.atomic(using=using, durable=True):
+            record.refresh_from_db(using=using)
+            if (record.status, record.finished_at) == (status, now):
+                # The answer to our own commit was lost.
+                break
+            if status == JobRun.Status.SUCCEEDED and record.error_count:
+                status = JobRun.Status.PARTIAL
+                first = record.failures.order_by("pk").values_list("error", flat=True)[0]
+                summary = f"{record.error_count} failed; the first with: {first.splitlines()[0]}"
+            if not runs.filter(status=JobRun.Status.RUNNING).update(
+                status=status, finished_at=now, error_summary=summary or record.error_summary
+            ):
+                raise LeaseLost(run_id=record.pk)
+            record.refresh_from_db(using=using)
+            promise_run_notice(record, at=now, using=using)
     run_finished.send_robust(sender=JobRun, run=record)
 
 

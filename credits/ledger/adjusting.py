@@ -8,7 +8,7 @@ from credits.exceptions import (
     NotAnExtension,
     UnknownLot,
 )
-from credits.ledger.book import Book, act, check_amount, check_moment
+from credits.ledger.book import Book, act, check_amount, check_moment, check_user
 from credits.ledger.burndown import Draw
 from credits.ledger.purchasing import lot_columns
 from credits.ledger.spending import draw_from_lots
@@ -43,11 +43,12 @@ def adjust(
     Raises:
         InsufficientCredits: the pool or the spendable lots hold less than is to be taken.
         IdempotencyKeyReused: the key was used with other arguments.
-        UnknownProfessional: no user has this id.
+        UnknownProfessional: no user has this id, or the actor's.
     """
     check_amount(abs(amount) if type(amount) is int else amount)
     reason = _checked_reason(reason)
     check_moment("at", at)
+    _check_actor(actor_id)
     lot = {}
     if amount > 0:
         lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
@@ -55,12 +56,14 @@ def adjust(
         raise InvalidArgument("expires_at", "only added credits have an expiry.")
 
     book = Book(professional_id, at=at)
+    same = {} if expires_at is None else {"expires_at": expires_at}
     if done := book.earlier(
         idempotency_key,
         transaction_type=TransactionType.ADJUSTMENT,
         credit_type=credit_type,
         amount=amount,
         created_by_id=actor_id,
+        **same,
     ):
         return done[0]
 
@@ -117,6 +120,7 @@ def extend(
     """
     reason = _checked_reason(reason)
     check_moment("expires_at", expires_at)
+    _check_actor(actor_id)
     lots = CreditTransaction.objects.using(ledger_database()).filter(
         pk=lot_id, granted_amount__gt=0
     )
@@ -161,6 +165,12 @@ def _checked_reason(reason: object) -> str:
     if not isinstance(reason, str) or not reason.strip():
         raise InvalidArgument("reason", "must not be blank.")
     return reason.strip()
+
+
+def _check_actor(actor_id: ProfessionalId) -> None:
+    if actor_id is None:
+        raise InvalidArgument("actor_id", "must be the id of the user who answers for it.")
+    check_user(actor_id)
 
 
 def _keep_reason(row: CreditTransaction, reason: str) -> None:

@@ -1,6 +1,6 @@
 """How a ledger function writes: one act, done again if it must be, on one locked balance."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.timezone import is_naive
 
-from credits.engine.database import attempts, ledger_database
+from credits.engine.database import attempts, ledger_database, lock_key
 from credits.engine.reset import KEY_PREFIX
 from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
 from credits.ledger.burndown import Draw
@@ -72,9 +72,7 @@ class Book:
         locked = balances.select_for_update().filter(pk=professional_id)
         if (balance := locked.first()) is not None:
             return balance
-        users = get_user_model()._default_manager.using(self._using)
-        if not users.filter(pk=professional_id).exists():
-            raise UnknownProfessional(professional_id=professional_id)
+        check_user(professional_id)
         # Two first touches at once: the second waits here and then locks the row of the first.
         balances.bulk_create(
             [CreditBalance(professional_id=professional_id)], ignore_conflicts=True
@@ -89,6 +87,7 @@ class Book:
             IdempotencyKeyReused: that call was made with other arguments than ``same``.
         """
         check_key(idempotency_key)
+        lock_key(idempotency_key, using=self._using)
         rows = list(
             CreditTransaction.objects.using(self._using)
             .filter(idempotency_key=idempotency_key)
@@ -184,6 +183,18 @@ class Book:
         )
 
 
+def check_user(user_id: ProfessionalId) -> None:
+    """
+    Look whether there is such a user.
+
+    Raises:
+        UnknownProfessional: there is none.
+    """
+    users = get_user_model()._base_manager.using(ledger_database())
+    if not users.filter(pk=user_id).exists():
+        raise UnknownProfessional(professional_id=user_id)
+
+
 def check_amount(amount: object, *, argument: str = "amount") -> None:
     """Refuse an amount of credits that is not a whole number from 1 to what a column holds."""
     if type(amount) is not int or not 1 <= amount <= MAX_CREDITS:
@@ -209,8 +220,3 @@ def check_key(idempotency_key: object) -> None:
         raise InvalidArgument(
             "idempotency_key", f"must not begin with “{KEY_PREFIX}” or contain a NUL."
         )
-
-
-def metadata_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a copy of a caller's metadata, empty if there is none."""
-    return dict(given or {})

@@ -5,7 +5,7 @@ from typing import Any
 
 from credits.conf import get_settings
 from credits.exceptions import InvalidArgument
-from credits.ledger.book import Book, act, check_amount, check_moment, metadata_of
+from credits.ledger.book import Book, act, check_amount, check_moment
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import add_months
@@ -60,7 +60,7 @@ def purchase(
         price=price,
         currency=currency,
         description=f"Purchase of {amount} credits",
-        metadata=metadata_of(metadata),
+        metadata=dict(metadata or {}),
         idempotency_key=payment_reference,
     )
 
@@ -95,11 +95,13 @@ def grant_bonus(
     lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
 
     book = Book(professional_id, at=at)
+    same = {} if expires_at is None else {"expires_at": expires_at}
     if done := book.earlier(
         idempotency_key,
         transaction_type=TransactionType.BONUS,
         credit_type=credit_type,
         amount=amount,
+        **same,
     ):
         return done[0]
     return book.write(
@@ -107,7 +109,7 @@ def grant_bonus(
         credit_type,
         amount,
         description=description,
-        metadata=metadata_of(metadata),
+        metadata=dict(metadata or {}),
         idempotency_key=idempotency_key,
         **lot,
     )
@@ -138,6 +140,6 @@ def lot_columns(
 def _checked_price(price: object) -> Decimal:
     if not isinstance(price, Decimal) or not price.is_finite() or price < 0:
         raise InvalidArgument("price", f"must be a Decimal of at least 0, not {price!r}.")
-    if price != round(price, 2) or price >= 10**10:
-        raise InvalidArgument("price", f"must have at most two decimals, not {price}.")
+    if price >= 10**10 or price != round(price, 2):
+        raise InvalidArgument("price", f"must have two decimals and be below 10**10, not {price}.")
     return price

@@ -99,7 +99,7 @@ def _refund_to_lots(
     for draw in give_back(drawn, returned=_returned(spend), amount=amount):
         lot = CreditTransaction.objects.using(ledger_database()).get(pk=draw.lot_id)
         last = _last_extension(lot)
-        if last == lot and lot.expires_at is not None and lot.expires_at > at:
+        if last == lot and _is_open(lot, at):
             back.append(draw)
         else:
             regranted += draw.amount
@@ -125,6 +125,12 @@ def _last_extension(lot: CreditTransaction) -> CreditTransaction:
     ):
         lot = extension
     return lot
+
+
+def _is_open(lot: CreditTransaction, at: datetime) -> bool:
+    # A lot is written off once: what came back to one that has been would stay for ever.
+    written_off = lot.consequences.filter(transaction_type=TransactionType.EXPIRY)
+    return lot.expires_at is not None and lot.expires_at > at and not written_off.exists()
 
 
 def _returned(spend: CreditTransaction) -> int:

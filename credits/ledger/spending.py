@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any
 
 from credits.exceptions import InsufficientCredits
-from credits.ledger.book import Book, act, check_amount, metadata_of
+from credits.ledger.book import Book, act, check_amount
 from credits.ledger.burndown import Draw, draw_down
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
@@ -54,7 +54,7 @@ def spend(
         )
     columns: dict[str, Any] = {
         "description": description,
-        "metadata": metadata_of(metadata),
+        "metadata": dict(metadata or {}),
         "idempotency_key": idempotency_key,
     }
     rows = []

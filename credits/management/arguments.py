@@ -48,8 +48,10 @@ def period(text: str) -> str:
         raise bad_argument(f"--period: {error}") from None
 
 
-def whole_number(option: str, text: str) -> int:
-    """Read a whole number of at least one."""
+def whole_number(option: str, text: str | None) -> int | None:
+    """Read a whole number of at least one, if the option was given."""
+    if text is None:
+        return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text) >= 1):
         raise bad_argument(f"{option}: “{text}” is not a whole number of at least 1.")
     return int(text)

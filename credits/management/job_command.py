@@ -136,6 +136,9 @@ class JobCommand(ExplainedCommand):
         except CommandError as error:
             report.error(str(error), exit_code=error.returncode)
             raise
+        except CreditsError as error:
+            report.error(str(error), exit_code=EXIT_FAILED)
+            raise CommandError(str(error), returncode=EXIT_FAILED) from error
         except DatabaseError as error:
             message = database_refused(error)
             report.error(message, exit_code=EXIT_FAILED)
@@ -152,8 +155,6 @@ class JobCommand(ExplainedCommand):
                 raise CommandError(
                     f"{error} Go on with: {order.again}", returncode=EXIT_FAILED
                 ) from error
-            except CreditsError as error:
-                raise CommandError(str(error), returncode=EXIT_FAILED) from error
         code, message = self._outcome(run, order)
         report.run(run, exit_code=code, message=message)
         if code:
@@ -174,20 +175,19 @@ class JobCommand(ExplainedCommand):
 
     def _order(self, options: dict[str, Any]) -> Order:
         now = timezone.now()
-        as_of = arguments.moment(options["as_of"]) if options["as_of"] else now
+        as_of = now if options["as_of"] is None else arguments.moment(options["as_of"])
         if as_of > now and not (self.may_look_ahead and options["dry_run"]):
             raise arguments.bad_argument(
                 f"--as-of: {as_of:%Y-%m-%d %H:%M} UTC has not come yet"
                 + ("; only a --dry-run may look ahead." if self.may_look_ahead else ".")
             )
         given = options["professional"]
-        limit, chunk_size = options["limit"], options["chunk_size"]
         return Order(
             as_of=as_of,
             period=self._period(options, as_of),
-            professionals=arguments.professionals(given) if given else None,
-            limit=arguments.whole_number("--limit", limit) if limit else None,
-            chunk_size=arguments.whole_number("--chunk-size", chunk_size) if chunk_size else None,
+            professionals=None if given is None else arguments.professionals(given),
+            limit=arguments.whole_number("--limit", options["limit"]),
+            chunk_size=arguments.whole_number("--chunk-size", options["chunk_size"]),
             again=self._again(options, as_of),
         )
 

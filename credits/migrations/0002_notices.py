@@ -6,101 +6,273 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('credits', '0001_initial'),
+        ("credits", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='jobrun',
-            name='notices_staged',
-            field=models.PositiveIntegerField(default=0, verbose_name='notices'),
+            model_name="jobrun",
+            name="notices_staged",
+            field=models.PositiveIntegerField(default=0, verbose_name="notices"),
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('reset', 'reset notice'), ('expiry_warning', 'expiry warning'), ('expiry_receipt', 'expiry receipt'), ('run_summary', 'run summary'), ('run_failure', 'run failure'), ('run_late', 'late run')], max_length=16, verbose_name='kind')),
-                ('key', models.CharField(help_text='What the notice is about; it is promised once.', max_length=320, verbose_name='key')),
-                ('context', models.JSONField(blank=True, default=dict, verbose_name='context')),
-                ('address', models.CharField(blank=True, help_text='Where it was sent.', max_length=254, verbose_name='address')),
-                ('language', models.CharField(blank=True, max_length=16, verbose_name='language')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('sending', 'sending'), ('sent', 'sent'), ('delivered', 'delivered'), ('bounced', 'bounced'), ('complained', 'complained'), ('parked', 'parked'), ('suppressed', 'suppressed'), ('failed', 'failed')], default='pending', max_length=12, verbose_name='status')),
-                ('reason', models.CharField(blank=True, help_text='Why it was not sent, or not yet.', max_length=200, verbose_name='reason')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('next_attempt_at', models.DateTimeField(verbose_name='next attempt')),
-                ('message_id', models.CharField(blank=True, help_text="The mail service's own id.", max_length=255, verbose_name='message id')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('sent_at', models.DateTimeField(blank=True, null=True, verbose_name='sent at')),
-                ('professional', models.ForeignKey(blank=True, help_text='Nobody: a notice to the operators.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='credit_notices', to=settings.AUTH_USER_MODEL, verbose_name='professional')),
-                ('run', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='credits.jobrun', verbose_name='run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("reset", "reset notice"),
+                            ("expiry_warning", "expiry warning"),
+                            ("expiry_receipt", "expiry receipt"),
+                            ("run_summary", "run summary"),
+                            ("run_failure", "run failure"),
+                            ("run_late", "late run"),
+                        ],
+                        max_length=16,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="What the notice is about; it is promised once.",
+                        max_length=320,
+                        verbose_name="key",
+                    ),
+                ),
+                ("context", models.JSONField(blank=True, default=dict, verbose_name="context")),
+                (
+                    "address",
+                    models.CharField(
+                        blank=True,
+                        help_text="Where it was sent.",
+                        max_length=254,
+                        verbose_name="address",
+                    ),
+                ),
+                ("language", models.CharField(blank=True, max_length=16, verbose_name="language")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("sending", "sending"),
+                            ("sent", "sent"),
+                            ("delivered", "delivered"),
+                            ("bounced", "bounced"),
+                            ("complained", "complained"),
+                            ("parked", "parked"),
+                            ("suppressed", "suppressed"),
+                            ("failed", "failed"),
+                        ],
+                        default="pending",
+                        max_length=12,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why it was not sent, or not yet.",
+                        max_length=200,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("next_attempt_at", models.DateTimeField(verbose_name="next attempt")),
+                (
+                    "message_id",
+                    models.CharField(
+                        blank=True,
+                        help_text="The mail service's own id.",
+                        max_length=255,
+                        verbose_name="message id",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("sent_at", models.DateTimeField(blank=True, null=True, verbose_name="sent at")),
+                (
+                    "professional",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Nobody: a notice to the operators.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="credit_notices",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="professional",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="credits.jobrun",
+                        verbose_name="run",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'notice',
-                'verbose_name_plural': 'notices',
+                "verbose_name": "notice",
+                "verbose_name_plural": "notices",
             },
         ),
         migrations.CreateModel(
-            name='NoticeEvent',
+            name="NoticeEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.CharField(max_length=255, verbose_name='event id')),
-                ('event_type', models.CharField(max_length=32, verbose_name='event')),
-                ('description', models.CharField(blank=True, max_length=500, verbose_name='description')),
-                ('occurred_at', models.DateTimeField(verbose_name='occurred at')),
-                ('notice', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='credits.notice', verbose_name='notice')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("event_id", models.CharField(max_length=255, verbose_name="event id")),
+                ("event_type", models.CharField(max_length=32, verbose_name="event")),
+                (
+                    "description",
+                    models.CharField(blank=True, max_length=500, verbose_name="description"),
+                ),
+                ("occurred_at", models.DateTimeField(verbose_name="occurred at")),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="credits.notice",
+                        verbose_name="notice",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'notice event',
-                'verbose_name_plural': 'notice events',
+                "verbose_name": "notice event",
+                "verbose_name_plural": "notice events",
             },
         ),
         migrations.CreateModel(
-            name='NoticeOptOut',
+            name="NoticeOptOut",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('reset', 'reset notice'), ('expiry_warning', 'expiry warning'), ('expiry_receipt', 'expiry receipt'), ('run_summary', 'run summary'), ('run_failure', 'run failure'), ('run_late', 'late run')], max_length=16, verbose_name='kind')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('professional', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='credit_notice_opt_outs', to=settings.AUTH_USER_MODEL, verbose_name='professional')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("reset", "reset notice"),
+                            ("expiry_warning", "expiry warning"),
+                            ("expiry_receipt", "expiry receipt"),
+                            ("run_summary", "run summary"),
+                            ("run_failure", "run failure"),
+                            ("run_late", "late run"),
+                        ],
+                        max_length=16,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                (
+                    "professional",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="credit_notice_opt_outs",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="professional",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'opt-out',
-                'verbose_name_plural': 'opt-outs',
+                "verbose_name": "opt-out",
+                "verbose_name_plural": "opt-outs",
             },
         ),
         migrations.CreateModel(
-            name='SuppressedAddress',
+            name="SuppressedAddress",
             fields=[
-                ('address', models.CharField(help_text='In lower case.', max_length=254, primary_key=True, serialize=False, verbose_name='address')),
-                ('reason', models.CharField(choices=[('bounced', 'hard bounce'), ('complained', 'complaint')], max_length=12, verbose_name='reason')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('notice', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='credits.notice')),
+                (
+                    "address",
+                    models.CharField(
+                        help_text="In lower case.",
+                        max_length=254,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="address",
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[("bounced", "hard bounce"), ("complained", "complaint")],
+                        max_length=12,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="credits.notice",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'suppressed address',
-                'verbose_name_plural': 'suppressed addresses',
+                "verbose_name": "suppressed address",
+                "verbose_name_plural": "suppressed addresses",
             },
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('status__in', ['pending', 'sending'])), fields=['next_attempt_at', 'id'], name='credits_notices_waiting'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("status__in", ["pending", "sending"])),
+                fields=["next_attempt_at", "id"],
+                name="credits_notices_waiting",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('message_id', ''), _negated=True), fields=['message_id'], name='credits_notice_message'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("message_id", ""), _negated=True),
+                fields=["message_id"],
+                name="credits_notice_message",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notice',
-            constraint=models.UniqueConstraint(fields=('key',), name='credits_notice_is_promised_once'),
+            model_name="notice",
+            constraint=models.UniqueConstraint(
+                fields=("key",), name="credits_notice_is_promised_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='noticeevent',
-            constraint=models.UniqueConstraint(fields=('event_id',), name='credits_notice_event_is_told_once'),
+            model_name="noticeevent",
+            constraint=models.UniqueConstraint(
+                fields=("event_id",), name="credits_notice_event_is_told_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='noticeoptout',
-            constraint=models.UniqueConstraint(fields=('professional', 'kind'), name='credits_notice_is_declined_once'),
+            model_name="noticeoptout",
+            constraint=models.UniqueConstraint(
+                fields=("professional", "kind"), name="credits_notice_is_declined_once"
+            ),
         ),
     ]

@@ -59,7 +59,8 @@ class Command(JobCommand):
         )
 
     def _period(self, options: dict[str, Any], as_of: datetime) -> str:
-        period = arguments.period(options["period"]) if options["period"] else period_of(as_of)
+        given = options["period"]
+        period = period_of(as_of) if given is None else arguments.period(given)
         if period > (current := period_of(timezone.now())):
             raise arguments.bad_argument(
                 f"--period: {period} has not begun; the present month is {current}."

@@ -1,0 +1,42 @@
+"""How a test looks at the books: all of them, row by row, and whether they are in order."""
+
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+
+from credits.engine.audit import findings
+
+
+def broken_invariants() -> dict[str, int]:
+    """Return the broken invariants of ``verify_credits`` and how many offend each."""
+    return {
+        finding.invariant.name: finding.count
+        for finding in findings(using="default")
+        if finding.count
+    }
+
+
+def all_tables() -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of the app's tables, to see whether anything at all was written."""
+    return {
+        model._meta.db_table: sorted(model._base_manager.values_list(), key=repr)
+        for model in apps.get_app_config("credits").get_models()
+    }
+
+
+def write_statements(queries: list[dict[str, str]]) -> list[str]:
+    """Return those of the captured statements that write."""
+    statements = [query["sql"].strip() for query in queries]
+    return [sql for sql in statements if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
+
+
+def triggers_there() -> set[str]:
+    """Return the names of the ledger's triggers, as the database lists them."""
+    question = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return {name for (name,) in cursor.fetchall()}

@@ -1,0 +1,297 @@
+"""credits.engine.triggers: the ledger can be added to, and nothing else."""
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models import F
+
+from credits.engine import triggers
+from credits.models import CreditAllocation, CreditBalance, CreditTransaction, JobRun
+from tests.books import all_tables, triggers_there
+from tests.factories import JANUARY, buy, make_professional, use
+
+REFUSED = "append-only"
+
+EVERY_COLUMN = [
+    pytest.param(model, field.column, id=f"{model._meta.db_table}.{field.column}")
+    for model in (CreditTransaction, CreditAllocation)
+    for field in model._meta.concrete_fields
+    if field.name != "remaining_amount"
+]
+
+
+@pytest.fixture
+def books(db):
+    """A ledger with a row of each kind; the test must leave it as it was."""
+    aisha = make_professional(free=5)
+    buy(aisha, 10)
+    use(aisha, 8)
+    before = all_tables()
+    yield
+    assert all_tables() == before
+
+
+def execute(sql, *params):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, params)
+
+
+@pytest.mark.usefixtures("books")
+class TestTheLedger:
+    @pytest.mark.parametrize(("model", "column"), EVERY_COLUMN)
+    def test_refuses_an_update_of_every_column_in_sql(self, model, column):
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(f'UPDATE "{model._meta.db_table}" SET "{column}" = "{column}"')
+
+    @pytest.mark.parametrize("model", [CreditTransaction, CreditAllocation])
+    def test_refuses_a_delete_in_sql(self, model):
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(f'DELETE FROM "{model._meta.db_table}"')
+
+    @pytest.mark.engine("postgresql")
+    @pytest.mark.parametrize("model", [CreditTransaction, CreditAllocation])
+    def test_refuses_a_truncate(self, model):
+        connection.check_constraints()
+
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(f'TRUNCATE "{model._meta.db_table}" CASCADE')
+
+    @pytest.mark.engine("sqlite")
+    @pytest.mark.parametrize("model", [CreditTransaction, CreditAllocation])
+    @pytest.mark.parametrize("verb", ["INSERT OR REPLACE", "REPLACE"])
+    def test_refuses_a_replaced_row(self, model, verb):
+        table = model._meta.db_table
+
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(f'{verb} INTO "{table}" SELECT * FROM "{table}"')
+
+    @pytest.mark.engine("sqlite")
+    def test_refuses_an_update_that_replaces_another_row(self):
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(
+                "UPDATE OR REPLACE credits_credittransaction SET id ="
+                " (SELECT MAX(id) FROM credits_credittransaction)"
+            )
+
+    @pytest.mark.parametrize(("model", "column"), EVERY_COLUMN)
+    def test_refuses_an_upsert_of_every_column(self, model, column):
+        table = model._meta.db_table
+
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(
+                f'INSERT INTO "{table}" SELECT * FROM "{table}" WHERE true'
+                f' ON CONFLICT (id) DO UPDATE SET "{column}" = excluded."{column}"'
+            )
+
+    def test_refuses_an_update_of_a_changeable_column_with_another(self):
+        with pytest.raises(DatabaseError, match=REFUSED):
+            execute(
+                "UPDATE credits_credittransaction"
+                " SET remaining_amount = remaining_amount, amount = amount"
+            )
+
+    def test_refuses_a_saved_row(self):
+        row = CreditTransaction.objects.earliest("pk")
+        row.description = "Another story"
+
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            row.save()
+
+    def test_refuses_a_deleted_row(self):
+        allocation = CreditAllocation.objects.get()
+
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            allocation.delete()
+
+    def test_refuses_a_deleted_row_that_nothing_points_to(self):
+        row = CreditTransaction.objects.filter(transaction_type="bonus").get()
+
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            row.delete()
+
+    @pytest.mark.parametrize("model", [CreditTransaction, CreditAllocation])
+    def test_refuses_an_updated_queryset(self, model):
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            model.objects.update(amount=F("amount") + 1)
+
+    def test_refuses_a_deleted_queryset(self):
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            CreditAllocation.objects.all().delete()
+
+    @pytest.mark.parametrize("model", [CreditTransaction, CreditAllocation])
+    def test_refuses_a_bulk_update(self, model):
+        rows = list(model.objects.all())
+        for row in rows:
+            row.amount += 1
+
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            model.objects.bulk_update(rows, ["amount"])
+
+    def test_refuses_an_update_that_would_change_nothing(self):
+        with pytest.raises(DatabaseError, match=REFUSED), transaction.atomic():
+            CreditTransaction.objects.update(amount=F("amount"))
+
+
+@pytest.mark.django_db
+class TestWhatMayChange:
+    def test_is_what_remains_of_a_lot(self):
+        lot = buy(make_professional(), 10)
+
+        CreditTransaction.objects.filter(pk=lot.pk).update(remaining_amount=4)
+        lot.refresh_from_db()
+        lot.remaining_amount = 3
+        lot.save(update_fields=["remaining_amount"])
+
+        assert CreditTransaction.objects.get().remaining_amount == 3
+
+    def test_is_any_row_of_the_other_tables(self):
+        make_professional(free=1)
+
+        CreditBalance.objects.update(last_spend_at=JANUARY)
+        JobRun.objects.all().delete()
+
+        assert CreditBalance.objects.get().last_spend_at == JANUARY
+
+
+@pytest.mark.django_db
+class TestExpected:
+    def test_are_there_after_migrate(self):
+        names = {trigger.name for trigger in triggers.expected(using="default")}
+
+        assert names == triggers_there()
+        assert len(names) == (6 if connection.vendor == "postgresql" else 4)
+
+    def test_guard_every_column_but_what_remains(self):
+        (transactions, allocations) = (
+            trigger for trigger in triggers.expected(using="default") if "UPDATE" in trigger.event
+        )
+
+        assert '"remaining_amount"' not in transactions.event
+        for field in CreditTransaction._meta.concrete_fields:
+            assert (f'"{field.column}"' in transactions.event) == (field.name != "remaining_amount")
+        for field in CreditAllocation._meta.concrete_fields:
+            assert f'"{field.column}"' in allocations.event
+
+    def test_are_none_on_an_engine_this_app_has_none_for(self, monkeypatch):
+        monkeypatch.setattr(connection, "vendor", "oracle")
+
+        assert triggers.expected(using="default") == []
+        assert triggers.missing(using="default") == []
+
+
+@pytest.mark.django_db
+class TestMissing:
+    def test_are_none_after_migrate(self):
+        assert triggers.missing(using="default") == []
+
+    def test_are_named_in_order(self):
+        triggers.drop(using="default")
+
+        assert triggers.missing(using="default") == sorted(
+            trigger.name for trigger in triggers.expected(using="default")
+        )
+
+    @pytest.mark.engine("postgresql")
+    def test_are_those_too_that_are_switched_off(self):
+        execute("ALTER TABLE credits_creditallocation DISABLE TRIGGER USER")
+
+        assert triggers.missing(using="default") == [
+            "credits_creditallocation_no_delete",
+            "credits_creditallocation_no_truncate",
+            "credits_creditallocation_no_update",
+        ]
+
+    @pytest.mark.engine("postgresql")
+    def test_are_not_made_up_for_by_those_of_another_schema(self):
+        execute("CREATE SCHEMA backup")
+        execute("CREATE TABLE backup.credits_creditallocation (id integer)")
+        execute("DROP TRIGGER credits_creditallocation_no_delete ON credits_creditallocation")
+        execute(
+            "CREATE TRIGGER credits_creditallocation_no_delete BEFORE DELETE"
+            " ON backup.credits_creditallocation EXECUTE FUNCTION credits_refuse_change()"
+        )
+
+        assert triggers.missing(using="default") == ["credits_creditallocation_no_delete"]
+
+
+@pytest.mark.django_db
+class TestInstall:
+    def test_may_be_done_any_number_of_times(self):
+        triggers.install(using="default")
+        triggers.install(using="default")
+
+        assert triggers.missing(using="default") == []
+
+    def test_waits_for_the_tables(self, monkeypatch):
+        triggers.drop(using="default")
+        monkeypatch.setattr(connection.introspection, "table_names", list)
+
+        triggers.install(using="default")
+
+        assert triggers_there() == set()
+
+    @pytest.mark.engine("postgresql")
+    def test_switches_on_what_was_switched_off(self):
+        execute("ALTER TABLE credits_creditallocation DISABLE TRIGGER USER")
+
+        triggers.install(using="default")
+
+        assert triggers.missing(using="default") == []
+
+    def test_comes_with_every_migrate(self):
+        triggers.drop(using="default")
+
+        call_command("migrate", verbosity=0)
+
+        assert triggers.missing(using="default") == []
+
+    def test_comes_with_a_migrate_that_checks_first(self):
+        """As ``manage.py migrate`` does; ``call_command`` skips the checks."""
+        triggers.drop(using="default")
+
+        call_command("migrate", verbosity=0, skip_checks=False)
+
+        assert triggers.missing(using="default") == []
+
+
+@pytest.mark.django_db
+class TestDrop:
+    def test_opens_the_ledger_and_may_be_done_twice(self):
+        aisha = make_professional(free=5)
+        connection.check_constraints()
+
+        triggers.drop(using="default")
+        triggers.drop(using="default")
+        CreditTransaction.objects.filter(professional=aisha).delete()
+
+        assert not CreditTransaction.objects.exists()
+
+
+@pytest.mark.engine("sqlite")
+@pytest.mark.django_db(transaction=True)
+class TestARemadeTable:
+    def test_loses_its_triggers_which_a_check_says_and_a_migrate_mends(self):
+        """SQLite cannot change a column: Django copies the table, without the triggers."""
+        longer = models.CharField(max_length=201, blank=True)
+        longer.set_attributes_from_name("description")
+        with connection.schema_editor() as editor:
+            editor.alter_field(
+                CreditTransaction, CreditTransaction._meta.get_field("description"), longer
+            )
+
+        lost = triggers.missing(using="default")
+        with pytest.raises(SystemCheckError) as said:
+            call_command("check", databases=["default"], fail_level="WARNING")
+        call_command("migrate", verbosity=0)
+
+        assert lost == [
+            "credits_credittransaction_no_delete",
+            "credits_credittransaction_no_update",
+        ]
+        assert all(f"The trigger {name} is missing" in str(said.value) for name in lost)
+        assert triggers.missing(using="default") == []
+        with connection.schema_editor() as editor:
+            editor.alter_field(
+                CreditTransaction, longer, CreditTransaction._meta.get_field("description")
+            )

@@ -1,0 +1,147 @@
+"""credits.checks: what is wrong with the project, and what to do about it."""
+
+import pytest
+from django.core import checks
+from django.core.management import CommandError, call_command
+from django.db import connection, connections
+
+from credits.checks import check_databases, check_settings, check_triggers
+from credits.engine import triggers
+from homezy.eligibility import verified_professionals
+
+RULE = "homezy.eligibility.verified_professionals"
+
+
+def ids_of(messages):
+    return [message.id for message in messages]
+
+
+class TestCheckSettings:
+    def test_is_content_with_the_project(self):
+        assert check_settings() == []
+
+    def test_names_each_thing_that_is_wrong(self, settings):
+        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": RULE, "CHUNK_SIZE": 0, "COLOUR": "blue"}
+
+        messages = check_settings()
+
+        assert ids_of(messages) == ["credits.E001", "credits.E001"]
+        assert messages[0].msg == 'CREDITS["CHUNK_SIZE"] must be at least 1, not 0.'
+        assert "README" in messages[0].hint
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            pytest.param("", id="none"),
+            pytest.param("homezy.eligibility.nobody", id="no such function"),
+            pytest.param("no_such_package.rules.everyone", id="no such module"),
+            pytest.param("everyone", id="not dotted"),
+            pytest.param("homezy.eligibility.VERIFIED", id="not a function"),
+        ],
+    )
+    def test_asks_for_a_rule_that_can_be_called(self, settings, path):
+        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": path}
+
+        (message,) = check_settings()
+
+        assert message.id == "credits.E002"
+        assert message.msg == (
+            f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, which names no function.'
+        )
+        assert RULE in message.hint
+
+    def test_asks_for_a_rule_where_nothing_is_set(self, settings):
+        settings.CREDITS = {}
+
+        assert ids_of(check_settings()) == ["credits.E002"]
+
+    def test_asks_for_the_path_where_the_function_itself_is_given(self, settings):
+        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": verified_professionals}
+
+        assert ids_of(check_settings()) == ["credits.E001", "credits.E002"]
+
+
+class TestCheckDatabases:
+    def test_is_content_with_the_project(self):
+        assert check_databases() == []
+
+    @pytest.mark.parametrize("engine", ["djongo", "django_mongodb_backend"])
+    def test_refuses_mongodb_and_says_what_to_use(self, monkeypatch, settings, engine):
+        monkeypatch.setitem(settings.DATABASES, "legacy", {"ENGINE": engine})
+
+        (message,) = check_databases()
+
+        assert message.id == "credits.E003"
+        assert message.msg == (
+            f"DATABASES['legacy'] uses {engine}, whose transactions do not roll back."
+        )
+        assert "django.db.backends.postgresql" in message.hint
+        assert "import_homezy" in message.hint
+
+    @pytest.mark.engine("sqlite")
+    @pytest.mark.parametrize("mode", [None, "", "DEFERRED", "deferred"])
+    def test_refuses_sqlite_that_locks_late(self, monkeypatch, mode):
+        options = connections["default"].settings_dict["OPTIONS"]
+        monkeypatch.setitem(options, "transaction_mode", mode)
+
+        (message,) = check_databases()
+
+        assert message.id == "credits.E004"
+        assert '"transaction_mode": "IMMEDIATE"' in message.hint
+
+    @pytest.mark.engine("sqlite")
+    @pytest.mark.parametrize("mode", ["IMMEDIATE", "immediate", "EXCLUSIVE"])
+    def test_takes_sqlite_that_locks_at_once(self, monkeypatch, mode):
+        options = connections["default"].settings_dict["OPTIONS"]
+        monkeypatch.setitem(options, "transaction_mode", mode)
+
+        assert check_databases() == []
+
+
+@pytest.mark.django_db
+class TestCheckTriggers:
+    def test_is_content_after_migrate(self):
+        assert check_triggers(databases=["default"]) == []
+
+    def test_names_each_missing_trigger_and_the_command_that_mends_it(self):
+        triggers.drop(using="default")
+
+        messages = check_triggers(databases=["default"])
+
+        names = sorted(trigger.name for trigger in triggers.expected(using="default"))
+        assert [message.msg for message in messages] == [
+            f"The trigger {name} is missing: the ledger can be edited." for name in names
+        ]
+        assert set(ids_of(messages)) <= {"credits.W005"}
+        assert {message.hint for message in messages} == {
+            "Run manage.py migrate, which puts it back."
+        }
+
+    @pytest.mark.parametrize("databases", [None, [], ["other"]])
+    def test_does_not_touch_a_database_it_was_not_asked_about(
+        self, databases, django_assert_num_queries
+    ):
+        triggers.drop(using="default")
+
+        with django_assert_num_queries(0):
+            messages = check_triggers(databases=databases)
+
+        assert messages == []
+
+    def test_is_content_before_the_first_migrate(self, monkeypatch):
+        triggers.drop(using="default")
+        monkeypatch.setattr(connection.introspection, "table_names", list)
+
+        assert check_triggers(databases=["default"]) == []
+
+    def test_is_asked_by_the_check_command_where_it_may_ask_the_database(self):
+        triggers.drop(using="default")
+
+        with pytest.raises(CommandError, match="The trigger .* is missing"):
+            call_command("check", "--database", "default", "--fail-level", "WARNING")
+
+    def test_is_registered_with_the_others(self):
+        registered = checks.registry.registry.get_checks()
+
+        assert {check_settings, check_databases, check_triggers} <= set(registered)
+        assert checks.Tags.database in check_triggers.tags

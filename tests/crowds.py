@@ -1,0 +1,120 @@
+"""A hundred thousand professionals in a second or two, with books that are in order."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import CharField, F, JSONField, QuerySet, Value
+from django.db.models.functions import Cast, Concat, Mod
+
+from credits.engine import triggers
+from credits.engine.inserting import insert_select
+from credits.models import CreditAllocation, CreditBalance, CreditTransaction, JobRun
+from homezy.models import Role, User, Verification
+from tests.factories import JANUARY
+
+SIBLINGS = 1_000
+"""Professionals made in Python; the others are their copies, made by the database."""
+
+HELD = Mod(F("pk"), Value(190)) + Value(1)
+"""Each holds 1 to 190 credits, by the key."""
+
+
+@contextmanager
+def crowd(count: int, *, lots_expire_at: datetime | None = None) -> Iterator[QuerySet[User]]:
+    """
+    Yield ``count`` professionals who were each granted 1 to 190 credits in ``JANUARY``.
+
+    They are all there are, and gone at the end.
+
+    Args:
+        lots_expire_at: of the paid lot that each holds; without it the credits are free ones.
+    """
+    try:
+        _make_users(count)
+        _grant(lots_expire_at)
+        if connection.vendor == "postgresql":
+            _analyze()
+        yield User.objects.order_by("pk")
+    finally:
+        _wipe()
+
+
+def _make_users(count: int) -> None:
+    User.objects.bulk_create(
+        User(email=f"{number}@example.com", role=Role.PRO, verification=Verification.BASIC)
+        for number in range(SIBLINGS)
+    )
+    first = User.objects.order_by("pk").filter(pk__lte=User.objects.latest("pk").pk)
+    columns = {
+        field.name: F(field.name)
+        for field in User._meta.concrete_fields
+        if field.name not in {"id", "email"}
+    }
+    for generation in range(1, count // SIBLINGS):
+        email = Concat(Value(f"{generation}-"), F("email"), output_field=CharField())
+        insert_select(User, first, {**columns, "email": email}, using="default")
+
+
+def _grant(lots_expire_at: datetime | None) -> None:
+    is_lot = lots_expire_at is not None
+    insert_select(
+        CreditTransaction,
+        User.objects.order_by("pk"),
+        {
+            "professional": F("pk"),
+            "transaction_type": "bonus",
+            "credit_type": "paid" if is_lot else "free",
+            "amount": HELD,
+            "granted_amount": HELD if is_lot else 0,
+            "remaining_amount": HELD if is_lot else 0,
+            "expires_at": lots_expire_at,
+            "balance_before": 0,
+            "balance_after": HELD,
+            "description": "Bonus",
+            "metadata": Value({}, JSONField()),
+            "currency": "",
+            "idempotency_key": Concat(Value("bonus-"), Cast("pk", CharField(max_length=20))),
+            "created_at": JANUARY,
+        },
+        using="default",
+    )
+    insert_select(
+        CreditBalance,
+        CreditTransaction.objects.order_by("pk"),
+        {
+            "professional": F("professional_id"),
+            "free_credits": 0 if is_lot else F("amount"),
+            "paid_credits": F("amount") if is_lot else 0,
+            "lifetime_earned": F("amount"),
+            "lifetime_spent": 0,
+            "lifetime_expired": 0,
+            "last_reset_period": "",
+        },
+        using="default",
+    )
+
+
+def _analyze() -> None:
+    """Do at once what autovacuum would do in a minute: plans that know how large the tables are."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _wipe() -> None:
+    """Empty the tables; on SQLite the flush would look for the children of every single row."""
+    triggers.drop(using="default")
+    names = [
+        f'"{model._meta.db_table}"'
+        for model in (CreditAllocation, CreditTransaction, CreditBalance, JobRun, User)
+    ]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"TRUNCATE {', '.join(names)} CASCADE")
+        else:
+            cursor.execute("PRAGMA foreign_keys = OFF")
+            for name in names:
+                cursor.execute(f"DELETE FROM {name}")
+            cursor.execute("PRAGMA foreign_keys = ON")
+    triggers.install(using="default")
