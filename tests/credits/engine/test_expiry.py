@@ -82,7 +82,7 @@ class TestExpireChunk:
         tally = expire(run=run)
 
         (row,) = expiries()
-        assert tally == Tally(succeeded=1, expired=6)
+        assert tally == Tally(succeeded=1, expired=6, notices=1)
         assert (row.professional, row.credit_type, row.amount) == (aisha, "paid", -6)
         assert (row.granted_amount, row.remaining_amount, row.expires_at) == (0, 0, None)
         assert (row.balance_before, row.balance_after) == (6, 0)
@@ -159,7 +159,7 @@ class TestExpireChunk:
             for owner in (aisha, omar)
         }
         assert by_owner == {aisha: [50, 20, 10], omar: [1004, 1001, 1000]}
-        assert tally == Tally(succeeded=6, expired=66)
+        assert tally == Tally(succeeded=6, expired=66, notices=2)
         assert broken_invariants() == {}
 
     def test_writes_off_only_what_is_left(self):
@@ -170,7 +170,7 @@ class TestExpireChunk:
 
         tally = expire()
 
-        assert tally == Tally(succeeded=1, expired=7)
+        assert tally == Tally(succeeded=1, expired=7, notices=1)
 
     def test_changes_nothing_a_second_time(self):
         make_professional(paid=10)
@@ -206,7 +206,7 @@ class TestExpireChunk:
         one = expire(KeyRange(None, first.pk), run=run)
         other = expire(KeyRange(first.pk, second.pk), run=run)
 
-        assert one == other == Tally(succeeded=2, expired=7)
+        assert one == other == Tally(succeeded=2, expired=7, notices=1)
         assert set(CreditBalance.objects.values_list("paid_credits", flat=True)) == {0}
 
     def test_does_nothing_where_nothing_is_due(self):
@@ -233,8 +233,8 @@ class TestExpireChunk:
                 using="default",
             )
 
-        assert len(write_statements(statements.captured_queries)) == 4
-        assert len(statements) <= 7
+        assert len(write_statements(statements.captured_queries)) == 5
+        assert len(statements) <= 8
 
 
 class TestForecast:

@@ -105,7 +105,9 @@ class TestResetChunk:
             free + 50 + granted,
             expired,
         )
-        assert tally == Tally(succeeded=1, granted=granted, expired=expired)
+        assert tally == Tally(
+            succeeded=1, granted=granted, expired=expired, notices=int(granted != expired)
+        )
         assert [row.amount for row in resets_of(aisha)] == [100 - free]
         assert broken_invariants() == {}
 
@@ -174,7 +176,7 @@ class TestResetChunk:
 
         tally = reset(period="2026-04", as_of=APRIL)
 
-        assert tally == Tally(succeeded=1, granted=40)
+        assert tally == Tally(succeeded=1, granted=40, notices=1)
         assert [row.amount for row in resets_of(aisha)] == [70, 40]
 
     def test_never_goes_back_to_an_earlier_period(self):
@@ -204,7 +206,7 @@ class TestResetChunk:
 
         tally = reset(KeyRange(first.pk, second.pk))
 
-        assert tally == Tally(succeeded=1, granted=99)
+        assert tally == Tally(succeeded=1, granted=99, notices=1)
         assert [len(resets_of(who)) for who in (first, second, third)] == [0, 1, 0]
 
     def test_leaves_those_alone_who_are_not_eligible(self):
@@ -240,7 +242,7 @@ class TestResetChunk:
         assert reset(eligible=eligible).succeeded == 1
 
     @pytest.mark.parametrize("count", [1, 30])
-    def test_writes_two_statements_however_many_it_resets(self, count):
+    def test_writes_three_statements_however_many_it_resets(self, count):
         for _ in range(count):
             make_professional(free=30)
         run = make_run()
@@ -256,8 +258,8 @@ class TestResetChunk:
                 using="default",
             )
 
-        assert len(write_statements(statements.captured_queries)) == 2
-        assert len(statements) == 3
+        assert len(write_statements(statements.captured_queries)) == 3
+        assert len(statements) == 4
 
 
 class TestForecast:
