@@ -73,6 +73,7 @@ def experiment(
     seed: int,
     database: dict[str, str] | None = None,
     share_of_faults: float = 0.2,
+    most_rounds: int = MOST_ROUNDS,
 ) -> Result:
     """
     Stage notices in the present database, send them under fire and count.
@@ -96,7 +97,7 @@ def experiment(
                 "PROOF_SETTINGS": json.dumps(mail_settings),
             }
         )
-        while _waiting() and rounds < MOST_ROUNDS:
+        while _waiting() and rounds < most_rounds:
             ledger.now = NOON + rounds * QUARTER
             rounds += 1
             if database is None:

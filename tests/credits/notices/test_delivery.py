@@ -32,7 +32,13 @@ def test_a_killed_sender_loses_and_doubles_nothing(service):
 
 def test_the_control_sends_mails_twice():
     result = experiment(
-        "mailgun", sender="naive", notices=20, kills=1, seed=SEED, database=present_database()
+        "mailgun",
+        sender="naive",
+        notices=20,
+        kills=1,
+        seed=SEED,
+        database=present_database(),
+        most_rounds=3,
     )
 
     assert result.kills
