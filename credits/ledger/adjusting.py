@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import Any
 
 from credits.engine.database import ledger_database
 from credits.exceptions import (
@@ -49,10 +50,7 @@ def adjust(
     reason = _checked_reason(reason)
     check_moment("at", at)
     _check_actor(actor_id)
-    lot = {}
-    if amount > 0:
-        lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
-    elif expires_at is not None:
+    if amount < 0 and expires_at is not None:
         raise InvalidArgument("expires_at", "only added credits have an expiry.")
 
     book = Book(professional_id, at=at)
@@ -67,8 +65,12 @@ def adjust(
     ):
         return done[0]
 
+    lot: dict[str, Any] = {}
     draws: list[Draw] = []
-    if amount < 0:
+    if amount > 0:
+        # After the look for the earlier call: a retry may come when that call's lot has expired.
+        lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
+    else:
         if credit_type == CreditType.FREE:
             short = max(0, -amount - book.balance.free_credits)
         else:

@@ -92,7 +92,6 @@ def grant_bonus(
         UnknownProfessional: no user has this id.
     """
     check_amount(amount)
-    lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
 
     book = Book(professional_id, at=at)
     same = {} if expires_at is None else {"expires_at": expires_at}
@@ -104,6 +103,8 @@ def grant_bonus(
         **same,
     ):
         return done[0]
+    # After the look for the earlier call: a retry may come when that call's lot has expired.
+    lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
     return book.write(
         TransactionType.BONUS,
         credit_type,

@@ -259,8 +259,10 @@ class TestFrozen:
         CreditBalance.objects.bulk_create(CreditBalance(pk=key) for key in crowd_ids)
 
         def sleep_after_the_first_chunk() -> None:
+            chunks = count(1)
+            watch = Watch(progress=lambda _: stop() if next(chunks) == 1 else None)
             with pytest.raises(LeaseLost):
-                reset(chunk_size=2, watch=Watch(progress=lambda _: stop()))
+                reset(chunk_size=2, watch=watch)
 
         with Child(lambda tell: sleep_after_the_first_chunk()) as child:
             child.wait_until_stopped()

@@ -14,7 +14,7 @@ from itertools import count
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -355,8 +355,18 @@ class Life(RuleBasedStateMachine):
             rows = self.call(spend, **arguments)
             assert amounts_by_pool(rows) == {"free": -parts[0], "paid": -parts[1]}
 
-    @rule(place=places, amount=amounts, share=shares | st.just("what is left"), lag=lags)
-    def undo(self, place, amount, share, lag):
+    @rule(
+        place=places,
+        amount=amounts,
+        share=shares | st.just("what is left"),
+        lag=lags,
+        just_before=st.sampled_from(["nothing", "an expiry", "an extension"]),
+    )
+    def undo(self, place, amount, share, lag, just_before):
+        if just_before == "an expiry":
+            self.lots_expire(1_000, at_an_expiry=True, place=place)
+        elif just_before == "an extension":
+            self.prolong(place, 40, timedelta(0))
         account, spent = latest(self.spends(), place)
         at = self.now - lag
         wanted = None
@@ -528,10 +538,11 @@ def amounts_by_pool(rows) -> dict[str, int]:
 
 @pytest.fixture
 def quick() -> Iterator[settings]:
-    """Some hundred steps; ``settings.max_examples`` times ``stateful_step_count`` at most."""
+    """A thousand steps. To make a failure's steps few, which takes minutes, add Phase.shrink."""
     return settings(
-        max_examples=60,
-        stateful_step_count=25,
+        max_examples=50,
+        stateful_step_count=20,
+        phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 

@@ -183,6 +183,13 @@ class TestAdjust:
         assert again == first
         assert all_tables() == books
 
+    def test_again_succeeds_though_the_lot_has_expired_by_now(self, make_adjustment):
+        aisha = make_professional()
+        arguments = {"credit_type": "paid", "expires_at": MARCH}
+        first = make_adjustment(aisha, **arguments)
+
+        assert make_adjustment(aisha, **arguments, at=APRIL) == first
+
     @pytest.mark.parametrize(
         ("changes", "argument"),
         [

@@ -256,6 +256,14 @@ class TestGrantBonus:
         assert again == first
         assert all_tables() == books
 
+    def test_again_succeeds_though_the_lot_has_expired_by_now(self):
+        aisha = make_user()
+        first = book_bonus(aisha, credit_type="paid", expires_at=FEBRUARY)
+
+        again = book_bonus(aisha, credit_type="paid", expires_at=FEBRUARY, at=MARCH)
+
+        assert again == first
+
     @pytest.mark.parametrize(
         ("changes", "argument"),
         [
