@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage bench lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage bench proof lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,12 @@ test-postgresql: $(DEV) ## Run the tests on a PostgreSQL of their own
 coverage: $(DEV) ## Run the tests on SQLite and list the lines they miss
 	@$(VENV)/bin/python -m pytest -q --cov --cov-report=term $(ARGS)
 
-bench: $(DEV) ## Time both jobs against the same writes as single SQL statements
-	@$(VENV)/bin/python -m benchmarks.jobs $(ARGS)
+bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements
+	@$(VENV)/bin/python -m benchmarks.jobs
+	@$(VENV)/bin/python -m benchmarks.notices
+
+proof: $(DEV) ## Send notices through mail services that fail, and kill the senders (20 minutes)
+	@$(VENV)/bin/python -m proof.notices $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports and migrations
 	@$(VENV)/bin/ruff check --quiet

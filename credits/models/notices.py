@@ -86,10 +86,9 @@ class Notice(models.Model):
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
         indexes = [
+            # Whole, not partial: SQLite does not see that a status is one of a list.
             models.Index(
-                fields=["next_attempt_at", "id"],
-                condition=Q(status__in=["pending", "sending"]),
-                name="credits_notices_waiting",
+                fields=["status", "next_attempt_at", "id"], name="credits_notices_waiting"
             ),
             models.Index(
                 fields=["message_id"], condition=~Q(message_id=""), name="credits_notice_message"

@@ -180,8 +180,6 @@ class Sender:
         recipient = recipient_for(notice)
         if reason := why_not(notice, recipient):
             raise _Suppressed(reason)
-        if not recipient.address:
-            raise _Suppressed("There is no address to send it to.")
         if notice.professional_id is not None:
             until = opening(now, recipient.time_zone, window=get_settings().send_window)
             if until > now:
