@@ -92,6 +92,15 @@ RESET_FLOOR = (
         '', 'reset:{PERIOD}:' || professional_id, 1, '{AS_OF}'
     FROM credits_creditbalance WHERE last_reset_period = '{PERIOD}' ORDER BY professional_id
     """,
+    f"""
+    INSERT INTO credits_notice (kind, key, professional_id, run_id, context, address, language,
+        status, reason, attempts, next_attempt_at, message_id, created_at)
+    SELECT 'reset', 'reset:{PERIOD}:' || professional_id, professional_id, 1,
+        {{json}}('before', free_before_reset, 'after', free_credits, 'period', '{PERIOD}'), '', '',
+        'pending', '', 0, '{AS_OF}', '', '{AS_OF}'
+    FROM credits_creditbalance
+    WHERE last_reset_period = '{PERIOD}' AND free_before_reset <> free_credits
+    """,
 )
 
 EXPIRY_FLOOR = (
@@ -126,6 +135,14 @@ EXPIRY_FLOOR = (
     f"""
     UPDATE credits_credittransaction SET remaining_amount = 0
     WHERE remaining_amount > 0 AND expires_at <= '{AS_OF}'
+    """,
+    f"""
+    INSERT INTO credits_notice (kind, key, professional_id, run_id, context, address, language,
+        status, reason, attempts, next_attempt_at, message_id, created_at)
+    SELECT 'expiry_receipt', 'expiry_receipt:1:' || professional_id, professional_id, 1,
+        {{json}}('credits', -SUM(amount), 'lots', COUNT(*)), '', '',
+        'pending', '', 0, '{AS_OF}', '', '{AS_OF}'
+    FROM credits_credittransaction WHERE transaction_type = 'expiry' GROUP BY professional_id
     """,
 )
 

@@ -6,6 +6,7 @@ from django.apps import apps
 from django.db import connection
 
 from credits.engine.audit import findings
+from credits.models import CreditTransaction
 
 
 def broken_invariants() -> dict[str, int]:
@@ -23,6 +24,13 @@ def all_tables() -> dict[str, list[tuple[Any, ...]]]:
         model._meta.db_table: sorted(model._base_manager.values_list(), key=repr)
         for model in apps.get_app_config("credits").get_models()
     }
+
+
+def left_in(*lots: CreditTransaction) -> list[int]:
+    """Return what the database says is left in these lots."""
+    for lot in lots:
+        lot.refresh_from_db()
+    return [lot.remaining_amount for lot in lots]
 
 
 def write_statements(queries: list[dict[str, str]]) -> list[str]:

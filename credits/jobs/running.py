@@ -222,13 +222,14 @@ def _insert(record: JobRun, active: QuerySet[JobRun], *, using: str) -> JobRun |
         with attempt, transaction.atomic(using=using, durable=True):
             now = timezone.now()
             before = active.select_for_update().first()
-            if before is not None:
-                if before.pk == record.pk and before.started_at == record.started_at:
-                    # The answer to our own commit was lost: this is the run we started.
-                    break
-                if _is_alive(before, now):
-                    raise _already_active(before)
-                dead = before
+            if before and (before.pk, before.started_at) == (record.pk, record.started_at):
+                # The answer to our own commit was lost: this is the run we started.
+                break
+            # Not kept from an attempt that was rolled back: another may have told of it since.
+            dead = before
+            if dead is not None:
+                if _is_alive(dead, now):
+                    raise _already_active(dead)
                 active.filter(pk=dead.pk).update(
                     status=JobRun.Status.INTERRUPTED,
                     finished_at=now,

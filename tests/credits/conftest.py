@@ -3,11 +3,6 @@ from datetime import datetime
 
 import pytest
 from django.utils import timezone
-from hypothesis import settings
-
-# The same examples every time: a suite that fails only now and then is believed by nobody.
-settings.register_profile("suite", derandomize=True, database=None, deadline=None)
-settings.load_profile("suite")
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ from tests.faults import (
     lost_answers,
     passing_error,
 )
+from tests.processes import at_statement
 from tests.threads import TIMEOUT, Knock, Pause, at_once, threads
 
 Status = JobRun.Status
@@ -405,6 +406,22 @@ class TestTwoStartsAtOnce:
             for outcome in outcomes
         )
 
+    def test_tell_of_a_dead_run_once_when_another_was_quicker(self, dead_process, finished):
+        """The first attempt took it over and was rolled back; then the other one came."""
+        dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
+        first_statement = {"postgresql": "FOR UPDATE", "sqlite": "BEGIN"}[connection.vendor]
+        fault = Fault(passing_error(), at=STARTED)
+
+        def be_quicker() -> None:
+            with threads() as started:
+                started.start(start).result()
+
+        with connection.execute_wrapper(fault), at_statement(first_statement, 2, be_quicker):
+            start()
+
+        assert fault.raised == 1
+        assert [run.pk for run in finished].count(dead.pk) == 1
+
 
 @transactional
 class TestLostLease:
@@ -419,7 +436,6 @@ class TestLostLease:
         runs = []
 
         def be_overtaken(written: int) -> None:
-            assert not runs, "It knows that it is not the one, and goes on."
             clock(LATER)
             runs.append(reset(chunk_size=1))
 
@@ -428,7 +444,8 @@ class TestLostLease:
 
         slow = JobRun.objects.get(pk=lost.value.run_id)
         assert (slow.status, slow.success_count, slow.chunk_count) == (Status.INTERRUPTED, 1, 1)
-        assert (runs[0].status, runs[0].success_count) == (Status.SUCCEEDED, 3)
+        # It went no further than the first chunk that was not its own.
+        assert [(run.status, run.success_count) for run in runs] == [(Status.SUCCEEDED, 3)]
         assert [run.pk for run in finished] == [slow.pk, runs[0].pk]
         assert broken_invariants() == {}
 

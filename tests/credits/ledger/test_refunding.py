@@ -14,7 +14,7 @@ from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.ledger import balance_of, lots_of, refund, spendable_at
 from credits.models import CreditBalance, CreditTransaction
-from tests.books import all_tables, broken_invariants
+from tests.books import all_tables, broken_invariants, left_in
 from tests.factories import (
     APRIL,
     AUGUST,
@@ -35,12 +35,6 @@ pytestmark = pytest.mark.django_db
 
 MOMENT = timedelta(microseconds=1)
 GRACE = timedelta(days=30)
-
-
-def left_in(*lots):
-    for lot in lots:
-        lot.refresh_from_db()
-    return [lot.remaining_amount for lot in lots]
 
 
 def granted(rows):

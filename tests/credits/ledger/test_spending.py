@@ -10,7 +10,7 @@ from credits.exceptions import (
 )
 from credits.ledger import balance_of, lots_of, spend
 from credits.models import CreditAllocation, CreditBalance
-from tests.books import all_tables, broken_invariants
+from tests.books import all_tables, broken_invariants, left_in
 from tests.factories import (
     APRIL,
     AUGUST,
@@ -33,12 +33,6 @@ def drawn_by(rows):
     """Return which lot gave how much, in the order in which the lots were drawn on."""
     allocations = CreditAllocation.objects.filter(transaction__in=rows).order_by("pk")
     return [(allocation.lot, -allocation.amount) for allocation in allocations]
-
-
-def left_in(*lots):
-    for lot in lots:
-        lot.refresh_from_db()
-    return [lot.remaining_amount for lot in lots]
 
 
 class TestSpend:
@@ -77,8 +71,8 @@ class TestSpend:
 
     def test_takes_the_lot_that_expires_soonest_whatever_its_age(self):
         aisha = make_professional()
-        lasting = give_lot(aisha, 10, expires_at=AUGUST)
-        fleeting = give_lot(aisha, 10, expires_at=MARCH)
+        lasting = give_lot(aisha, 10, at=JANUARY, expires_at=AUGUST)
+        fleeting = give_lot(aisha, 10, at=FEBRUARY, expires_at=MARCH)
 
         rows = use(aisha, 12)
 

@@ -20,13 +20,6 @@ class Answer:
     err: str
 
 
-class Terminal(StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.fixture
 def manage() -> Callable[..., Answer]:
     """Call a command in this process: ``manage("expire_credits", "--dry-run")``."""

@@ -7,17 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+from io import StringIO
 
 import pytest
 from django.conf import settings
 from django.core.management import load_command_class
-from django.db import connection
+from django.db import connection, transaction
 
 from credits.exceptions import LeaseLost
 from credits.jobs import running
 from credits.models import CreditTransaction, JobRun
 from tests.books import all_tables, broken_invariants
-from tests.credits.management.conftest import Terminal
 from tests.factories import (
     APRIL,
     AUGUST,
@@ -54,6 +54,13 @@ def in_august(clock):
 def crowd(db):
     """Five professionals, each with a lot that expired in April and no reset since for ever."""
     return make_lot_holders(5, expires_at=APRIL)
+
+
+class Terminal(StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
 
 
 class CtrlC(Terminal):
@@ -149,6 +156,23 @@ class TestDatabaseWithoutTables:
         document = json.loads(answer.out)
         assert (document["job"], document["exit_code"]) == ("expire_credits", 1)
         assert answer.err == f"CommandError: {document['error']}\n"
+
+    @JOBS
+    def test_is_the_same_when_called_from_python(self, manage, crowd, job):
+        connection.check_constraints()
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE credits_creditbalance RENAME TO mislaid")
+        try:
+            with transaction.atomic():
+                answer = manage(job, "--dry-run")
+                transaction.set_rollback(True)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE mislaid RENAME TO credits_creditbalance")
+
+        assert answer.code == 1
+        assert "credits_creditbalance" in answer.err
+        assert answer.err.count("\n") == 1
 
 
 class TestHelp:
