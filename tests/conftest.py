@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import stamina
+from django.utils import translation
 from hypothesis import settings
 
 from credits.engine import triggers
@@ -33,3 +34,10 @@ def flushable_ledger(request: pytest.FixtureRequest) -> Iterator[None]:
     if transactional:
         # The flush sends post_migrate, which puts them back.
         triggers.drop(using="default")
+
+
+@pytest.fixture(autouse=True)
+def no_language_left() -> Iterator[None]:
+    """Forget the language that a request switched to: Django does so only before the next one."""
+    yield
+    translation.deactivate()
