@@ -8,6 +8,7 @@ from credits.engine import triggers
 from credits.engine.audit import Finding, findings
 from credits.engine.database import ledger_database
 from credits.engine.rebuild import rebuild_balances
+from credits.management.job_command import database_refused
 
 MOST_SHOWN = 20
 
@@ -35,10 +36,7 @@ class Command(BaseCommand):
             found = [self._told(finding) for finding in findings(using=using, most=MOST_SHOWN)]
             missing = triggers.missing(using=using)
         except DatabaseError as error:
-            raise CommandError(
-                f"The database refused: {str(error).splitlines()[0]}."
-                " Is it up, and has manage.py migrate been run?"
-            ) from error
+            raise CommandError(database_refused(error)) from error
         for name in missing:
             self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
 
