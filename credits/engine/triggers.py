@@ -2,8 +2,8 @@
 The triggers that make the ledger append-only, and the question whether they are there.
 
 DELETE and TRUNCATE are refused, and so is any UPDATE that names a column other than
-``remaining_amount``. ``UPDATE OF`` looks at the columns a statement names, so drawing down a lot
-costs nothing.
+``remaining_amount`` and ``remaining_price``. ``UPDATE OF`` looks at the columns a statement names,
+so drawing down a lot costs nothing.
 
 They are created after every migrate, by no migration: on SQLite Django remakes a table to change
 it, and the triggers are lost with the old one.
@@ -18,7 +18,7 @@ from django.db.models import Model
 from credits.models import CreditAllocation, CreditTransaction
 
 CHANGEABLE: dict[type[Model], frozenset[str]] = {
-    CreditTransaction: frozenset({"remaining_amount"}),
+    CreditTransaction: frozenset({"remaining_amount", "remaining_price"}),
     CreditAllocation: frozenset(),
 }
 

@@ -9,11 +9,11 @@ from credits.exceptions import (
     NotAnExtension,
     UnknownLot,
 )
-from credits.ledger.book import Book, act, check_amount, check_moment, check_user
+from credits.ledger.book import Book, act, check_actor, check_amount, check_moment
 from credits.ledger.burndown import Draw
 from credits.ledger.purchasing import lot_columns
 from credits.ledger.spending import draw_from_lots
-from credits.models import CreditTransaction, CreditType, TransactionReason, TransactionType
+from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 
 
@@ -79,7 +79,7 @@ def adjust(
             raise InsufficientCredits(
                 professional_id=professional_id, requested=-amount, available=-amount - short
             )
-    row = book.write(
+    return book.write(
         TransactionType.ADJUSTMENT,
         credit_type,
         amount,
@@ -87,10 +87,9 @@ def adjust(
         description="Adjustment",
         created_by_id=actor_id,
         idempotency_key=idempotency_key,
+        reason=reason,
         **lot,
     )
-    _keep_reason(row, reason)
-    return row
 
 
 @act
@@ -146,7 +145,7 @@ def extend(
         raise LotNotOpen(lot_id=lot_id, remaining=lot.remaining_amount, expires_at=lot.expires_at)
     if expires_at <= lot.expires_at:
         raise NotAnExtension(lot_id=lot_id, expires_at=lot.expires_at, requested=expires_at)
-    row = book.write(
+    return book.write(
         TransactionType.ADJUSTMENT,
         CreditType.PAID,
         0,
@@ -158,9 +157,8 @@ def extend(
         metadata={"expired_at_before": lot.expires_at.isoformat()},
         created_by_id=actor_id,
         idempotency_key=idempotency_key,
+        reason=reason,
     )
-    _keep_reason(row, reason)
-    return row
 
 
 def _checked_reason(reason: object) -> str:
@@ -172,8 +170,4 @@ def _checked_reason(reason: object) -> str:
 def _check_actor(actor_id: ProfessionalId) -> None:
     if actor_id is None:
         raise InvalidArgument("actor_id", "must be the id of the user who answers for it.")
-    check_user(actor_id)
-
-
-def _keep_reason(row: CreditTransaction, reason: str) -> None:
-    TransactionReason.objects.using(ledger_database()).create(transaction=row, text=reason)
+    check_actor(actor_id)

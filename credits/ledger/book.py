@@ -19,6 +19,7 @@ from credits.models import (
     CreditBalance,
     CreditTransaction,
     CreditType,
+    TransactionReason,
     TransactionType,
 )
 from credits.models.balances import ProfessionalId
@@ -115,6 +116,7 @@ class Book:
         *,
         idempotency_key: str,
         draws: Iterable[Draw] = (),
+        reason: str = "",
         **columns: Any,
     ) -> CreditTransaction:
         """
@@ -123,6 +125,7 @@ class Book:
         Args:
             amount: the signed change of the balance.
             draws: the change of each lot, with the sign of what the lot loses or gets back.
+            reason: a person's words; kept apart from the ledger, where they can be erased.
         """
         total = self.balance.total
         if total + amount > MAX_CREDITS:
@@ -140,6 +143,8 @@ class Book:
             **columns,
         )
         row.save(using=self._using, force_insert=True)
+        if reason:
+            TransactionReason.objects.using(self._using).create(transaction=row, text=reason)
         self._allocate(row, draws)
         self._move_balance(transaction_type, credit_type, amount)
         return row
@@ -193,6 +198,17 @@ def check_user(user_id: ProfessionalId) -> None:
     users = get_user_model()._base_manager.using(ledger_database())
     if not users.filter(pk=user_id).exists():
         raise UnknownProfessional(professional_id=user_id)
+
+
+def check_actor(actor_id: ProfessionalId | None) -> None:
+    """
+    Look whether there is such a user; nobody is none.
+
+    Raises:
+        UnknownProfessional: no user has this id.
+    """
+    if actor_id is not None:
+        check_user(actor_id)
 
 
 def check_amount(amount: object, *, argument: str = "amount") -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from credits.conf import get_settings
 from credits.exceptions import InvalidArgument
-from credits.ledger.book import Book, act, check_amount, check_moment
+from credits.ledger.book import Book, act, check_actor, check_amount, check_moment
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import add_months
@@ -76,6 +76,8 @@ def grant_bonus(
     expires_at: datetime | None = None,
     description: str = "Bonus",
     metadata: Mapping[str, Any] | None = None,
+    reason: str = "",
+    actor_id: ProfessionalId | None = None,
 ) -> CreditTransaction:
     """
     Give credits away: into the free pool, until the next reset, or as a paid lot.
@@ -86,12 +88,15 @@ def grant_bonus(
         amount: whole credits, at least 1.
         expires_at: of a paid bonus; six calendar months after ``at`` if not given.
         description: generated text, never what a person typed: it can not be erased.
+        reason: why, in a person's words; kept apart from the ledger, where it can be erased.
+        actor_id: the user who answers for it; nobody where a program gives.
 
     Raises:
         IdempotencyKeyReused: the key was used with other arguments.
-        UnknownProfessional: no user has this id.
+        UnknownProfessional: no user has this id, or the actor's.
     """
     check_amount(amount)
+    check_actor(actor_id)
 
     book = Book(professional_id, at=at)
     same = {} if expires_at is None else {"expires_at": expires_at}
@@ -100,6 +105,7 @@ def grant_bonus(
         transaction_type=TransactionType.BONUS,
         credit_type=credit_type,
         amount=amount,
+        created_by_id=actor_id,
         **same,
     ):
         return done[0]
@@ -111,7 +117,9 @@ def grant_bonus(
         amount,
         description=description,
         metadata=dict(metadata or {}),
+        created_by_id=actor_id,
         idempotency_key=idempotency_key,
+        reason=reason.strip(),
         **lot,
     )
 

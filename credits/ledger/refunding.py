@@ -1,11 +1,13 @@
 from datetime import datetime, timedelta
+from typing import Any
 
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.exceptions import IdempotencyKeyReused, RefundExceedsSpend, UnknownSpend
-from credits.ledger.book import Book, act, check_amount
+from credits.ledger.book import Book, act, check_actor, check_amount
 from credits.ledger.burndown import Draw, give_back
 from credits.models import CreditTransaction, CreditType, TransactionType
+from credits.models.balances import ProfessionalId
 
 
 @act
@@ -15,6 +17,8 @@ def refund(
     at: datetime,
     idempotency_key: str,
     amount: int | None = None,
+    reason: str = "",
+    actor_id: ProfessionalId | None = None,
 ) -> list[CreditTransaction]:
     """
     Return a spend, in whole or part, never more than it took.
@@ -29,6 +33,8 @@ def refund(
     Args:
         spend_key: the idempotency key of the spend.
         amount: whole credits, at least 1; all that is left to refund if not given.
+        reason: why, in a person's words; kept apart from the ledger, where it can be erased.
+        actor_id: the user who answers for it; nobody where a program refunds.
 
     Returns:
         One transaction for each pool that got something back, the free one first.
@@ -37,9 +43,11 @@ def refund(
         UnknownSpend: nothing was spent with this key.
         RefundExceedsSpend: less than ``amount`` is left to refund. Nothing is written.
         IdempotencyKeyReused: the key was used with other arguments.
+        UnknownProfessional: no user has the actor's id.
     """
     if amount is not None:
         check_amount(amount)
+    check_actor(actor_id)
     spends = {
         CreditType(row.credit_type): row
         for row in CreditTransaction.objects.using(ledger_database()).filter(
@@ -51,7 +59,12 @@ def refund(
 
     book = Book(next(iter(spends.values())).professional_id, at=at)
     same = {} if amount is None else {"amount": amount}
-    if done := book.earlier(idempotency_key, transaction_type=TransactionType.REFUND, **same):
+    if done := book.earlier(
+        idempotency_key,
+        transaction_type=TransactionType.REFUND,
+        created_by_id=actor_id,
+        **same,
+    ):
         first = done[0].origin
         if first is None or first.idempotency_key != spend_key:
             raise IdempotencyKeyReused(
@@ -69,6 +82,12 @@ def refund(
         raise RefundExceedsSpend(spend_key=spend_key, requested=wanted, refundable=refundable)
 
     to_lots = min(wanted, open_parts.get(CreditType.PAID, 0))
+    columns: dict[str, Any] = {
+        "description": "Refund",
+        "created_by_id": actor_id,
+        "idempotency_key": idempotency_key,
+        "reason": reason.strip(),
+    }
     rows = []
     if to_pool := wanted - to_lots:
         rows.append(
@@ -77,17 +96,16 @@ def refund(
                 CreditType.FREE,
                 to_pool,
                 origin=spends[CreditType.FREE],
-                description="Refund",
-                idempotency_key=idempotency_key,
+                **columns,
             )
         )
     if to_lots:
-        rows.append(_refund_to_lots(book, spends[CreditType.PAID], to_lots, at, idempotency_key))
+        rows.append(_refund_to_lots(book, spends[CreditType.PAID], to_lots, at, columns))
     return rows
 
 
 def _refund_to_lots(
-    book: Book, spend: CreditTransaction, amount: int, at: datetime, idempotency_key: str
+    book: Book, spend: CreditTransaction, amount: int, at: datetime, columns: dict[str, Any]
 ) -> CreditTransaction:
     drawn = [
         Draw(allocation.lot_id, -allocation.amount)
@@ -105,15 +123,16 @@ def _refund_to_lots(
             regranted += draw.amount
             # Of several dates the latest: a refund never shortens what was promised.
             expires_at = max(expires_at, last.expires_at or expires_at)
-    lot_columns = {"granted_amount": regranted, "expires_at": expires_at} if regranted else {}
+    lot_columns: dict[str, Any] = (
+        {"granted_amount": regranted, "expires_at": expires_at} if regranted else {}
+    )
     return book.write(
         TransactionType.REFUND,
         CreditType.PAID,
         amount,
         draws=back,
         origin=spend,
-        description="Refund",
-        idempotency_key=idempotency_key,
+        **columns,
         **lot_columns,
     )
 

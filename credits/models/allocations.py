@@ -20,6 +20,14 @@ class CreditAllocation(models.Model):
         verbose_name=_("transaction"),
     )
     amount = models.IntegerField(_("amount"))
+    price = models.DecimalField(
+        _("price"),
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("The part of the lot's price that goes with the credits, signed."),
+    )
 
     class Meta:
         verbose_name = _("allocation")

@@ -68,6 +68,10 @@ class CreditBalance(models.Model):
     class Meta:
         verbose_name = _("balance")
         verbose_name_plural = _("balances")
+        permissions = [
+            ("grant_credits", _("Can grant credits")),
+            ("adjust_credits", _("Can adjust a balance")),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(free_credits__gte=0, paid_credits__gte=0),

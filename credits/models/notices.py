@@ -85,6 +85,7 @@ class Notice(models.Model):
     class Meta:
         verbose_name = _("notice")
         verbose_name_plural = _("notices")
+        permissions = [("send_notices", _("Can send notices and decide about them"))]
         indexes = [
             # Whole, not partial: SQLite does not see that a status is one of a list.
             models.Index(
@@ -93,6 +94,10 @@ class Notice(models.Model):
             models.Index(
                 fields=["message_id"], condition=~Q(message_id=""), name="credits_notice_message"
             ),
+            models.Index(
+                fields=["address"], condition=~Q(address=""), name="credits_notice_address"
+            ),
+            models.Index(fields=["kind", "created_at"], name="credits_notices_by_kind"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["key"], name="credits_notice_is_promised_once"),

@@ -51,6 +51,7 @@ class JobRun(models.Model):
     class Meta:
         verbose_name = _("run")
         verbose_name_plural = _("runs")
+        permissions = [("run_credit_jobs", _("Can run the jobs"))]
         indexes = [models.Index(fields=["job", "-started_at"], name="credits_run_history")]
         constraints = [
             models.UniqueConstraint(

@@ -69,7 +69,24 @@ class CreditTransaction(models.Model):
     balance_after = models.IntegerField(_("balance after"))
     description = models.CharField(_("description"), max_length=200, blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
-    price = models.DecimalField(_("price"), max_digits=12, decimal_places=2, null=True, blank=True)
+    # Of every lot, not of purchases alone: what an extension or a refund carries over into a new
+    # lot is still what somebody paid for these credits.
+    price = models.DecimalField(
+        _("price"),
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("What was paid for the credits of this lot."),
+    )
+    remaining_price = models.DecimalField(
+        _("remaining price"),
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("What was paid for the credits of this lot that are left."),
+    )
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     idempotency_key = models.CharField(  # noqa: DJ001  unique: many rows have none
         _("idempotency key"), max_length=200, null=True, blank=True
@@ -116,6 +133,22 @@ class CreditTransaction(models.Model):
                 condition=Q(remaining_amount__gt=0),
                 name="credits_open_lots",
             ),
+            models.Index(
+                fields=["expires_at", "professional", "remaining_amount"],
+                condition=Q(remaining_amount__gt=0),
+                name="credits_open_lots_by_expiry",
+            ),
+            # The admin's lists of ten million rows: newest first, of any type or of one.
+            models.Index(fields=["created_at", "id"], name="credits_transactions_by_date"),
+            models.Index(
+                fields=["transaction_type", "created_at", "id", "credit_type"],
+                name="credits_transactions_by_type",
+            ),
+        ]
+        permissions = [
+            ("refund_credits", _("Can refund a spend")),
+            ("extend_credits", _("Can extend a lot")),
+            ("export_credits", _("Can export transactions and reports")),
         ]
         constraints = [
             models.UniqueConstraint(
