@@ -7,7 +7,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from credits.admin.read_only import ModelAdmin, ReadOnlyAdmin, ReadOnlyTable, email_field
+from credits.admin.read_only import ReadOnlyAdmin, ReadOnlyTable, email_field
+from credits.admin.skin import ModelAdmin
 from credits.models import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
 from credits.notices import deciding
 from credits.notices.suppression import clear

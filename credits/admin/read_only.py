@@ -1,18 +1,9 @@
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
-# Generic for the type checker alone: at run time Django's admin classes take no parameters.
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-    StackedInline = admin.StackedInline[Any, Any]
-    TabularInline = admin.TabularInline[Any, Any]
-else:
-    ModelAdmin = admin.ModelAdmin
-    StackedInline = admin.StackedInline
-    TabularInline = admin.TabularInline
+from credits.admin.skin import ModelAdmin, StackedInline, TabularInline
 
 
 class ReadOnly:

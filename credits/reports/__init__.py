@@ -1,0 +1,1 @@
+"""What the admin, the commands and the watchers ask of the books: reads only."""
