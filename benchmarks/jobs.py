@@ -51,9 +51,9 @@ SELECT n, 'bonus', 'free', n % 150 + 1, 0, 0, 0, n % 150 + 1, 'Bonus', '{}', '',
 LOTS = """
 INSERT INTO credits_credittransaction (professional_id, transaction_type, credit_type, amount,
     granted_amount, remaining_amount, expires_at, balance_before, balance_after, description,
-    metadata, currency, created_at)
+    metadata, price, remaining_price, currency, created_at)
 SELECT n, 'purchase', 'paid', 40, 40, 40, '2026-11-01 00:00:30+00:00', n % 150 + 1, n % 150 + 41,
-    'Purchase', '{}', 'AED', '2026-05-01 00:00:30+00:00' FROM numbers
+    'Purchase', '{}', 200, 200, 'AED', '2026-05-01 00:00:30+00:00' FROM numbers
 """
 
 BALANCES = """
@@ -121,8 +121,10 @@ EXPIRY_FLOOR = (
     ORDER BY professional_id, id
     """,
     """
-    INSERT INTO credits_creditallocation (lot_id, transaction_id, amount)
-    SELECT origin_id, id, amount FROM credits_credittransaction WHERE transaction_type = 'expiry'
+    INSERT INTO credits_creditallocation (lot_id, transaction_id, amount, price)
+    SELECT t.origin_id, t.id, t.amount, -lot.remaining_price
+    FROM credits_credittransaction t JOIN credits_credittransaction lot ON lot.id = t.origin_id
+    WHERE t.transaction_type = 'expiry'
     """,
     f"""
     UPDATE credits_creditbalance SET paid_credits = paid_credits - lost,
@@ -133,7 +135,7 @@ EXPIRY_FLOOR = (
     WHERE professional_id = owner
     """,
     f"""
-    UPDATE credits_credittransaction SET remaining_amount = 0
+    UPDATE credits_credittransaction SET remaining_amount = 0, remaining_price = 0
     WHERE remaining_amount > 0 AND expires_at <= '{AS_OF}'
     """,
     f"""

@@ -20,12 +20,13 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from credits import checks as own_checks
-        from credits.monitoring import logs
+        from credits.monitoring import logs, totals
         from credits.notices import tracking, webhooks
         from credits.signals import run_finished
 
         post_migrate.connect(install_triggers, sender=self, dispatch_uid="credits.triggers")
         run_finished.connect(logs.log_run, dispatch_uid="credits.logs")
+        run_finished.connect(totals.count_run, dispatch_uid="credits.totals")
         checks.register(own_checks.check_settings)
         checks.register(own_checks.check_databases)
         checks.register(own_checks.check_triggers, checks.Tags.database)

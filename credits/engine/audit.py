@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from django.db import connections
 
+from credits.engine import totals
+
 
 @dataclass(frozen=True)
 class Invariant:
@@ -102,6 +104,22 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "prices",
+        "what was paid for a lot and what went with the credits drawn make what the rest is worth",
+        # Rounded: SQLite adds decimals up as floating-point numbers.
+        """
+        SELECT t.id AS lot, t.price, COALESCE(a.moved, 0) AS moved, t.remaining_price
+        FROM credits_credittransaction t
+        LEFT JOIN (SELECT lot_id, SUM(price) AS moved FROM credits_creditallocation
+            GROUP BY lot_id) a ON a.lot_id = t.id
+        WHERE (t.price IS NULL AND (t.remaining_price IS NOT NULL OR a.moved IS NOT NULL))
+            OR (t.price IS NOT NULL AND (t.granted_amount = 0 OR t.remaining_price IS NULL
+                OR t.remaining_price < 0 OR t.currency = ''
+                OR ROUND(t.price + COALESCE(a.moved, 0) - t.remaining_price, 2) <> 0
+                OR (t.remaining_amount = 0 AND t.remaining_price <> 0)))
+        """,
+    ),
+    Invariant(
         "allocations",
         "what a paid transaction allocated and granted makes its amount; a free one does neither",
         """
@@ -190,9 +208,15 @@ INVARIANTS = (
 )
 
 
+def invariants(*, using: str) -> tuple[Invariant, ...]:
+    """Return all there are; that of the totals is asked in the words of the engine."""
+    sentence = "the monthly totals are the sums of the transactions that were counted"
+    return (*INVARIANTS, Invariant("totals", sentence, totals.offenders(using=using)))
+
+
 def findings(*, using: str, most: int = 20) -> Iterator[Finding]:
     """Check every invariant in turn; of the offenders of each, ``most`` are described."""
-    for invariant in INVARIANTS:
+    for invariant in invariants(using=using):
         yield _check(invariant, using=using, most=most)
 
 

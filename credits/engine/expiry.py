@@ -59,7 +59,10 @@ def expire_chunk(
     written = ledger.filter(within.on("professional"), pk__gt=end, run=run)
     _insert_allocations(written, using=using)
     _lower_balances(written, using=using)
-    ledger.filter(pk__in=written.order_by().values("origin")).update(remaining_amount=0)
+    # Times zero: a lot for which nothing was paid keeps no price.
+    ledger.filter(pk__in=written.order_by().values("origin")).update(
+        remaining_amount=0, remaining_price=F("remaining_price") * 0
+    )
     sums = written.aggregate(count=Count("pk"), amount=Coalesce(Sum("amount"), 0))
     notices = promise_receipts(written, run=run, as_of=as_of, using=using)
     return Tally(succeeded=sums["count"], expired=-sums["amount"], notices=notices)
@@ -127,7 +130,13 @@ def _insert_allocations(written: QuerySet[CreditTransaction], *, using: str) -> 
     insert_select(
         CreditAllocation,
         written.order_by("pk"),
-        {"lot": F("origin_id"), "transaction": F("pk"), "amount": F("amount")},
+        {
+            "lot": F("origin_id"),
+            "transaction": F("pk"),
+            "amount": F("amount"),
+            # Read from the lot, which is emptied after this.
+            "price": -F("origin__remaining_price"),
+        },
         using=using,
     )
 

@@ -15,6 +15,7 @@ from credits.ledger.balances import (
     lots_of,
     spendable_at,
 )
+from credits.ledger.burndown import share_of
 from credits.ledger.purchasing import grant_bonus, purchase
 from credits.ledger.refunding import refund
 from credits.ledger.spending import spend
@@ -31,6 +32,7 @@ __all__ = [
     "lots_of",
     "purchase",
     "refund",
+    "share_of",
     "spend",
     "spendable_at",
 ]

@@ -152,6 +152,8 @@ def extend(
         draws=[Draw(lot_id, -lot.remaining_amount)],
         granted_amount=lot.remaining_amount,
         expires_at=expires_at,
+        price=lot.remaining_price,
+        currency=lot.currency,
         origin=lot,
         description=f"Expiry of {lot.remaining_amount} credits extended",
         metadata={"expired_at_before": lot.expires_at.isoformat()},

@@ -7,13 +7,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils.timezone import is_naive
 
 from credits.engine.database import attempts, ledger_database, lock_key
 from credits.engine.reset import KEY_PREFIX
 from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
-from credits.ledger.burndown import Draw
+from credits.ledger.burndown import Draw, share_of
 from credits.models import (
     CreditAllocation,
     CreditBalance,
@@ -136,6 +135,7 @@ class Book:
             credit_type=credit_type,
             amount=amount,
             remaining_amount=columns.get("granted_amount", 0),
+            remaining_price=columns.get("price"),
             balance_before=total,
             balance_after=total + amount,
             idempotency_key=idempotency_key,
@@ -150,15 +150,22 @@ class Book:
         return row
 
     def _allocate(self, row: CreditTransaction, draws: Iterable[Draw]) -> None:
-        allocations = [
-            CreditAllocation(lot_id=draw.lot_id, transaction=row, amount=draw.amount)
-            for draw in draws
-        ]
-        CreditAllocation.objects.using(self._using).bulk_create(allocations)
-        for allocation in allocations:
-            CreditTransaction.objects.using(self._using).filter(pk=allocation.lot_id).update(
-                remaining_amount=F("remaining_amount") + allocation.amount
+        ledger = CreditTransaction.objects.using(self._using)
+        draws = list(draws)
+        lots = ledger.in_bulk([draw.lot_id for draw in draws])
+        allocations = []
+        for draw in draws:
+            lot = lots[draw.lot_id]
+            left = lot.remaining_amount + draw.amount
+            worth = share_of(lot.price, left, lot.granted_amount)
+            price = None
+            if worth is not None and lot.remaining_price is not None:
+                price = worth - lot.remaining_price
+            allocations.append(
+                CreditAllocation(lot=lot, transaction=row, amount=draw.amount, price=price)
             )
+            ledger.filter(pk=lot.pk).update(remaining_amount=left, remaining_price=worth)
+        CreditAllocation.objects.using(self._using).bulk_create(allocations)
 
     def _move_balance(
         self, transaction_type: TransactionType, credit_type: CreditType, amount: int

@@ -1,7 +1,14 @@
-"""Which lots a draw takes from and a return goes back to. No database: numbers in, numbers out."""
+"""
+Which lots a draw takes from and a return goes back to, and what a part of a lot is worth.
+
+No database: numbers in, numbers out.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -40,3 +47,15 @@ def give_back(draws: Sequence[Draw], *, returned: int, amount: int) -> list[Draw
     gone = {draw.lot_id: draw.amount for draw in draw_down(backwards, returned)[0]}
     open_draws = [(lot_id, drawn - gone.get(lot_id, 0)) for lot_id, drawn in backwards]
     return draw_down(open_draws, amount)[0]
+
+
+def share_of(price: Decimal | None, part: int, whole: int) -> Decimal | None:
+    """
+    Return what ``part`` of a lot of ``whole`` credits is worth; nothing where nothing was paid.
+
+    Two decimals, half a cent counts as one. It says what is *left* in a lot: a draw is worth the
+    difference between before and after, so that all draws together are worth the price exactly.
+    """
+    if price is None:
+        return None
+    return (price * part / whole).quantize(_CENT, rounding=ROUND_HALF_UP)

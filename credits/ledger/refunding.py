@@ -1,11 +1,12 @@
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.exceptions import IdempotencyKeyReused, RefundExceedsSpend, UnknownSpend
 from credits.ledger.book import Book, act, check_actor, check_amount
-from credits.ledger.burndown import Draw, give_back
+from credits.ledger.burndown import Draw, give_back, share_of
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 
@@ -113,6 +114,7 @@ def _refund_to_lots(
     ]
     back: list[Draw] = []
     regranted = 0
+    price, currency = None, ""
     expires_at = at + timedelta(days=get_settings().refund_grace_days)
     for draw in give_back(drawn, returned=_returned(spend), amount=amount):
         lot = CreditTransaction.objects.using(ledger_database()).get(pk=draw.lot_id)
@@ -121,11 +123,20 @@ def _refund_to_lots(
             back.append(draw)
         else:
             regranted += draw.amount
+            # A lot has one currency, that of the first draw: others are not converted.
+            worth = share_of(lot.price, draw.amount, lot.granted_amount)
+            if worth is not None and currency in {"", lot.currency}:
+                price, currency = (price or Decimal(0)) + worth, lot.currency
             # Of several dates the latest: a refund never shortens what was promised.
             expires_at = max(expires_at, last.expires_at or expires_at)
-    lot_columns: dict[str, Any] = (
-        {"granted_amount": regranted, "expires_at": expires_at} if regranted else {}
-    )
+    lot_columns: dict[str, Any] = {}
+    if regranted:
+        lot_columns = {
+            "granted_amount": regranted,
+            "expires_at": expires_at,
+            "price": price,
+            "currency": currency,
+        }
     return book.write(
         TransactionType.REFUND,
         CreditType.PAID,

@@ -1,5 +1,6 @@
 """Read what a person typed: a value, or one sentence that says what to type instead (exit 2)."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -13,6 +14,8 @@ from credits.models.balances import ProfessionalId
 from credits.periods import parse_period
 
 EXIT_BAD_ARGUMENTS = 2
+
+_TRIGGER = re.compile(r"[A-Za-z0-9:._+-]{1,32}")
 
 
 def bad_argument(message: str) -> CommandError:
@@ -55,6 +58,15 @@ def whole_number(option: str, text: str | None) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text) >= 1):
         raise bad_argument(f"{option}: “{text}” is not a whole number of at least 1.")
     return int(text)
+
+
+def trigger(text: str) -> str:
+    """Read who or what starts a run: one word that fits its column."""
+    if not _TRIGGER.fullmatch(text):
+        raise bad_argument(
+            f"--trigger: “{text}” is not a word of 1 to 32 letters, digits and the signs : . _ - +"
+        )
+    return text
 
 
 def professionals(texts: Iterable[str]) -> tuple[ProfessionalId, ...]:

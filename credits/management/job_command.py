@@ -55,6 +55,9 @@ class Order:
     professionals: tuple[ProfessionalId, ...] | None
     limit: int | None
     chunk_size: int | None
+    trigger: str
+    """Who or what asked; the run keeps it."""
+
     again: str
     """The command that goes on where this one ends."""
 
@@ -123,6 +126,12 @@ class JobCommand(ExplainedCommand):
         parser.add_argument(
             "--json", action="store_true", help="Print one JSON document instead of sentences."
         )
+        parser.add_argument(
+            "--trigger",
+            metavar="WORD",
+            default="command",
+            help="Who or what starts it, as cron; the run keeps it.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read the options, then forecast or run, then report."""
@@ -188,6 +197,7 @@ class JobCommand(ExplainedCommand):
             professionals=None if given is None else arguments.professionals(given),
             limit=arguments.whole_number("--limit", options["limit"]),
             chunk_size=arguments.whole_number("--chunk-size", options["chunk_size"]),
+            trigger=arguments.trigger(options["trigger"]),
             again=self._again(options, as_of),
         )
 

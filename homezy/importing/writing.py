@@ -7,6 +7,7 @@ from datetime import UTC
 
 from django.db import DatabaseError, OperationalError, transaction
 
+from credits.ledger import share_of
 from credits.models import CreditAllocation, CreditBalance, CreditTransaction
 from homezy.importing.account import Row
 from homezy.importing.documents import UserDocument
@@ -233,6 +234,7 @@ class _LedgerWriter:
             description=row.description,
             metadata=dict(row.metadata),
             price=row.price,
+            remaining_price=share_of(row.price, self._history.left.get(place, 0), row.granted or 1),
             currency="" if row.price is None else "AED",
             # The engine's own key, so that no month is reset twice.
             idempotency_key=row.key or f"reset:{row.at.astimezone(UTC):%Y-%m}:{self.key}",
@@ -242,9 +244,19 @@ class _LedgerWriter:
 
     def allocations(self) -> Iterator[CreditAllocation]:
         """Yield what each row drew, once all rows have ids."""
+        left = {place: row.granted for place, row in enumerate(self._history.rows)}
         for row, model in zip(self._history.rows, self._models, strict=True):
-            for lot, amount in row.draws:
-                yield CreditAllocation(lot=self._models[lot], transaction=model, amount=amount)
+            for place, amount in row.draws:
+                lot = self._models[place]
+                before = share_of(lot.price, left[place], lot.granted_amount)
+                left[place] += amount
+                after = share_of(lot.price, left[place], lot.granted_amount)
+                yield CreditAllocation(
+                    lot=lot,
+                    transaction=model,
+                    amount=amount,
+                    price=None if before is None or after is None else after - before,
+                )
 
     def balance(self) -> CreditBalance:
         """Return the balance that the rows make."""

@@ -13,3 +13,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
         monkeypatch.setattr(timezone, "now", lambda: moment)
 
     return stop_at
+
+
+@pytest.fixture
+def no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what follows a run, the counting into the monthly totals."""
+    monkeypatch.setattr("credits.monitoring.totals.roll_up", lambda **options: 0)

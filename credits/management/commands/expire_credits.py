@@ -34,5 +34,6 @@ class Command(JobCommand):
             professionals=order.professionals,
             limit=order.limit,
             chunk_size=order.chunk_size,
+            trigger=order.trigger,
             watch=watch,
         )

@@ -55,6 +55,7 @@ class Command(JobCommand):
             professionals=order.professionals,
             limit=order.limit,
             chunk_size=order.chunk_size,
+            trigger=order.trigger,
             watch=watch,
         )
 

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from credits.engine import triggers
+from credits.engine import totals, triggers
 from credits.engine.audit import Finding, findings
 from credits.engine.database import ledger_database
 from credits.engine.rebuild import rebuild_balances
@@ -33,6 +33,8 @@ class Command(BaseCommand):
             rebuilt = rebuild_balances(using=using) if options["rebuild"] else None
             if rebuilt is not None:
                 self._say(f"Rebuilt {rebuilt:,} balances from the ledger.")
+                if recounted := totals.mend(using=using):
+                    self._say(f"Recounted {recounted:,} transactions into the monthly totals.")
             found = [self._told(finding) for finding in findings(using=using, most=MOST_SHOWN)]
             missing = triggers.missing(using=using)
         except DatabaseError as error:

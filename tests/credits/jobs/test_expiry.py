@@ -233,6 +233,7 @@ class TestForecastExpiry:
         assert (foreseen.found, foreseen.tally.expired) == (1, 5)
 
 
+@pytest.mark.usefixtures("no_counting")
 class TestStatements:
     def count(self, *, holders, size, lots=(3, 4)):
         """Count the statements of the run that writes off the lots of so many professionals."""

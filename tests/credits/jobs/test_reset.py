@@ -315,6 +315,7 @@ class TestForecastReset:
             forecast_reset(as_of=MARCH)
 
 
+@pytest.mark.usefixtures("no_counting")
 class TestStatements:
     def count(self, *, professionals, size):
         """Count the statements of the run that resets so many professionals, and no others."""

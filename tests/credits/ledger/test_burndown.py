@@ -1,13 +1,14 @@
 """credits.ledger.burndown: which lots a draw takes from and a return goes back to."""
 
 from collections import Counter
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits.ledger.burndown import Draw, draw_down, give_back
+from credits.ledger.burndown import Draw, draw_down, give_back, share_of
 
 SOONEST, MIDDLE, LATEST = 11, 12, 13
 
@@ -155,3 +156,23 @@ class TestGiveBack:
     @given(draws=draws_of_any_size)
     def test_of_everything_is_the_draws_backwards(self, draws):
         assert give_back(draws, returned=0, amount=sum_of(draws)) == draws[::-1]
+
+
+class TestShareOf:
+    @pytest.mark.parametrize(
+        ("price", "part", "whole", "worth"),
+        [
+            pytest.param("250", 20, 50, "100.00", id="in proportion"),
+            pytest.param("10", 1, 3, "3.33", id="rounded down"),
+            pytest.param("10", 2, 3, "6.67", id="rounded up"),
+            pytest.param("0.01", 1, 2, "0.01", id="half a cent is one"),
+            pytest.param("249.99", 7, 7, "249.99", id="all of it"),
+            pytest.param("249.99", 0, 7, "0.00", id="none of it"),
+            pytest.param("9999999999.99", 2_147_483_647, 2_147_483_647, "9999999999.99", id="much"),
+        ],
+    )
+    def test_is_what_a_part_of_a_lot_is_worth(self, price, part, whole, worth):
+        assert share_of(Decimal(price), part, whole) == Decimal(worth)
+
+    def test_is_nothing_where_nothing_was_paid(self):
+        assert share_of(None, 1, 2) is None

@@ -183,7 +183,7 @@ class TestRunImport:
         result = bring_in()
 
         assert result.exit_code == 1
-        assert "Verified: 1 of 11 invariants are broken. BROKEN" in result.text
+        assert "Verified: 1 of 13 invariants are broken. BROKEN" in result.text
 
 
 class TestRefusals:

@@ -1,0 +1,223 @@
+"""
+What the ledger adds up to, month by month, without reading it: totals of all that was counted.
+
+``roll_up`` counts what is new, by key; ``monthly_totals`` adds what is not counted yet. Keys are
+drawn in order but not committed in order: on PostgreSQL a transaction that is still open may yet
+bring a lower key than one that is there. So the end of the ledger is noted first, and counted once
+every transaction that was open at that moment is over. Nobody waits for anybody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models import F, Max
+
+from credits.engine.database import attempts
+from credits.models import CreditTransaction, MonthlyTotal, TotalsMark
+
+
+@dataclass(frozen=True)
+class Total:
+    """What the rows of one month, type, pool and currency add up to."""
+
+    period: str
+    transaction_type: str
+    credit_type: str
+    currency: str
+    """Of the price; empty for the credits, which have none."""
+
+    count: int
+    """Transactions."""
+
+    amount: int
+    """Signed change of the balances, in credits."""
+
+    price: Decimal
+    """Signed change of what the open lots are worth, in the currency; of purchases, the sales."""
+
+
+_PERIOD = {
+    # A moment is stored as UTC text that begins with its month.
+    "sqlite": "SUBSTR(t.created_at, 1, 7)",
+    "postgresql": "TO_CHAR(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM')",
+}
+
+# Credits, what lots brought, what draws took: each row and each allocation once.
+_COUNTED = """
+SELECT {period} AS period, t.transaction_type, t.credit_type, '' AS currency,
+    COUNT(*) AS count, SUM(t.amount) AS amount, 0 AS price
+FROM credits_credittransaction t WHERE {those} GROUP BY 1, 2, 3
+UNION ALL
+SELECT {period}, t.transaction_type, t.credit_type, t.currency, 0, 0, SUM(t.price)
+FROM credits_credittransaction t WHERE {those} AND t.price IS NOT NULL GROUP BY 1, 2, 3, 4
+UNION ALL
+SELECT {period}, t.transaction_type, t.credit_type, lot.currency, 0, 0, SUM(a.price)
+FROM credits_credittransaction t
+JOIN credits_creditallocation a ON a.transaction_id = t.id
+JOIN credits_credittransaction lot ON lot.id = a.lot_id
+WHERE {those} AND a.price IS NOT NULL GROUP BY 1, 2, 3, 4
+"""
+
+_SUMMED = """
+SELECT period, transaction_type, credit_type, currency,
+    SUM(count) AS count, SUM(amount) AS amount, SUM(price) AS price
+FROM ({parts}) parts GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+"""
+
+_KEPT = """
+SELECT period, transaction_type, credit_type, currency, transaction_count AS count, amount, price
+FROM credits_monthlytotal
+"""
+
+_THE_REST = "t.id > (SELECT COALESCE(MAX(through), 0) FROM credits_totalsmark)"
+
+
+def monthly_totals(*, using: str) -> list[Total]:
+    """Return the totals of the whole ledger, in one statement: every row once, as of one moment."""
+    parts = f"{_KEPT} UNION ALL {_counted(_THE_REST, using=using)}"
+    return _ask(_SUMMED.format(parts=parts), [], using=using)
+
+
+def roll_up(*, using: str) -> int:
+    """
+    Count what is new in the ledger into the totals; return how many transactions.
+
+    What may still be joined by a lower key waits for the next call. Calling again does no harm.
+    """
+    is_postgresql = connections[using].vendor == "postgresql"
+    counted = 0
+    # Twice: what the first noted, the second can mostly count at once.
+    for _ in range(2 if is_postgresql else 1):
+        for attempt in attempts(using=using):
+            with attempt, transaction.atomic(using=using):
+                rows = _postgresql_step(using=using) if is_postgresql else _step(using=using)
+        counted += rows
+    return counted
+
+
+def recount(*, using: str) -> int:
+    """Forget the totals and count the whole ledger anew; return how many transactions."""
+    with transaction.atomic(using=using):
+        mark = _lock_mark(using=using)
+        MonthlyTotal.objects.using(using).all().delete()
+        TotalsMark.objects.using(using).filter(pk=mark.pk).update(through=0)
+    return roll_up(using=using)
+
+
+def mend(*, using: str) -> int:
+    """Recount the ledger if a total is wrong; return how many transactions were counted."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{offenders(using=using)} LIMIT 1")
+        is_wrong = cursor.fetchone() is not None
+    return recount(using=using) if is_wrong else 0
+
+
+def _step(*, using: str) -> int:
+    # SQLite: this transaction is the only writer, so the last key is the last.
+    mark = _lock_mark(using=using)
+    return _count_through(_end(using=using), mark, using=using)
+
+
+def _postgresql_step(*, using: str) -> int:
+    mark = _lock_mark(using=using)
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT txid_snapshot_xmin(txid_current_snapshot()),"
+            " txid_snapshot_xmax(txid_current_snapshot())"
+        )
+        oldest, newest = cursor.fetchone()
+    counted = 0
+    is_over = oldest >= mark.next_horizon
+    # A mark from the future came with a dump into a new cluster, where ids begin anew.
+    if is_over and mark.next_through > mark.through:
+        counted = _count_through(mark.next_through, mark, using=using)
+    if is_over or mark.next_horizon > newest:
+        # Every writer here has its transaction's id before it draws a key, because it locks a
+        # balance or moves a run first: whoever may still bring a key up to this end is below it.
+        TotalsMark.objects.using(using).filter(pk=mark.pk).update(
+            next_through=_end(using=using), next_horizon=newest
+        )
+    return counted
+
+
+def _count_through(end: int, mark: TotalsMark, *, using: str) -> int:
+    new = _ask(
+        _SUMMED.format(parts=_counted("t.id > %s AND t.id <= %s", using=using)),
+        [mark.through, end] * 3,
+        using=using,
+    )
+    totals = MonthlyTotal.objects.using(using)
+    for total in new:
+        kept, _ = totals.get_or_create(
+            period=total.period,
+            transaction_type=total.transaction_type,
+            credit_type=total.credit_type,
+            currency=total.currency,
+        )
+        totals.filter(pk=kept.pk).update(
+            transaction_count=F("transaction_count") + total.count,
+            amount=F("amount") + total.amount,
+            price=F("price") + total.price,
+        )
+    TotalsMark.objects.using(using).filter(pk=mark.pk).update(through=max(end, mark.through))
+    return sum(total.count for total in new)
+
+
+def _lock_mark(*, using: str) -> TotalsMark:
+    """Return the one mark, locked: two who count at once would count twice."""
+    marks = TotalsMark.objects.using(using)
+    marks.bulk_create([TotalsMark(pk=1)], ignore_conflicts=True)
+    return marks.select_for_update().get(pk=1)
+
+
+def _end(*, using: str) -> int:
+    end = CreditTransaction.objects.using(using).aggregate(end=Max("pk"))["end"]
+    return int(end or 0)
+
+
+def offenders(*, using: str) -> str:
+    """Return the query for the totals that are not what the counted rows add up to."""
+    counted = _SUMMED.format(
+        parts=_counted(
+            "t.id <= (SELECT COALESCE(MAX(through), 0) FROM credits_totalsmark)", using=using
+        )
+    )
+    turned = """
+        SELECT period, transaction_type, credit_type, currency, -count, -amount, -price
+        FROM ({}) counted
+    """.format(counted.replace("ORDER BY 1, 2, 3, 4", ""))
+    # Rounded: SQLite adds decimals up as floating-point numbers.
+    return f"""
+        SELECT period, transaction_type AS "type", credit_type AS pool, currency,
+            SUM(count) AS count_off_by, SUM(amount) AS amount_off_by,
+            ROUND(SUM(price), 2) AS price_off_by
+        FROM ({_KEPT} UNION ALL {turned}) both_ways
+        GROUP BY period, transaction_type, credit_type, currency
+        HAVING SUM(count) <> 0 OR SUM(amount) <> 0 OR ROUND(SUM(price), 2) <> 0
+    """
+
+
+def _counted(those: str, *, using: str) -> str:
+    return _COUNTED.format(period=_PERIOD[connections[using].vendor], those=those)
+
+
+def _ask(sql: str, params: Sequence[Any], *, using: str) -> list[Total]:
+    with connections[using].cursor() as cursor:
+        # A % of its own has no place in these statements, so both paramstyles read them alike.
+        cursor.execute(sql, params or None)
+        rows = cursor.fetchall()
+    return [
+        Total(
+            period,
+            transaction_type,
+            credit_type,
+            currency,
+            int(count),
+            int(amount),
+            Decimal(str(price)).quantize(Decimal("0.01")),
+        )
+        for period, transaction_type, credit_type, currency, count, amount, price in rows
+    ]

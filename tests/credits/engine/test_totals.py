@@ -1,0 +1,168 @@
+"""credits.engine.totals: what the ledger adds up to, without reading it."""
+
+from decimal import Decimal
+from threading import Event, Thread
+
+import pytest
+from django.db import connection, transaction
+
+from credits.engine.totals import Total, mend, monthly_totals, recount, roll_up
+from credits.jobs.expiry import expire_credits
+from credits.models import CreditTransaction, MonthlyTotal, TotalsMark
+from tests.factories import (
+    AUGUST,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    buy,
+    give,
+    make_professional,
+    undo,
+    use,
+)
+
+
+def count_up() -> int:
+    return roll_up(using="default")
+
+
+def totals() -> list[Total]:
+    return monthly_totals(using="default")
+
+
+@pytest.mark.django_db
+class TestMonthlyTotals:
+    def test_are_none_of_an_empty_ledger(self):
+        assert totals() == []
+
+    def test_add_up_a_month_by_type_and_pool(self):
+        aisha = make_professional(free=30, at=JANUARY)
+        give(aisha, 5, at=JANUARY)
+        use(aisha, 10, at=FEBRUARY)
+
+        assert totals() == [
+            Total("2026-01", "bonus", "free", "", 2, 35, Decimal(0)),
+            Total("2026-02", "spend", "free", "", 1, -10, Decimal(0)),
+        ]
+
+    def test_follow_the_money(self):
+        aisha = make_professional(paid=50, at=JANUARY)
+        undo(use(aisha, 20, at=FEBRUARY), 5, at=MARCH)
+        expire_credits(as_of=AUGUST)
+
+        worth = [(row.period, row.transaction_type, row.price) for row in totals() if row.price]
+
+        assert worth == [
+            ("2026-01", "purchase", 250),
+            ("2026-02", "spend", -100),
+            ("2026-03", "refund", 25),
+            ("2026-08", "expiry", -175),
+        ]
+
+    def test_are_the_same_however_much_was_counted(self):
+        aisha = make_professional(free=30, paid=50)
+        before = totals()
+        count_up()
+
+        assert totals() == before
+        use(aisha, 60)
+        after = totals()
+        assert after != before
+        count_up()
+        assert totals() == after
+
+    def test_ask_once(self, django_assert_num_queries):
+        make_professional(free=30)
+        count_up()
+
+        with django_assert_num_queries(1):
+            totals()
+
+
+# Not in a transaction of the test's own: it would be open for ever, and counting waits for it.
+@pytest.mark.django_db(transaction=True)
+class TestRollUp:
+    def test_counts_everything_once(self):
+        aisha = make_professional(free=30, paid=50)
+
+        assert [count_up(), count_up()] == [2, 0]
+        use(aisha, 60)
+        assert [count_up(), count_up()] == [2, 0]
+        kept = sum(MonthlyTotal.objects.values_list("transaction_count", flat=True))
+        assert kept == CreditTransaction.objects.count() == 4
+
+    def test_counts_what_was_booked_for_an_earlier_month(self):
+        aisha = make_professional(free=30, at=MARCH)
+        count_up()
+        give(aisha, 5, at=JANUARY)
+        count_up()
+
+        assert [(row.period, row.amount) for row in totals()] == [("2026-01", 5), ("2026-03", 30)]
+
+    @pytest.mark.engine("postgresql")
+    def test_waits_for_a_lower_key_that_is_not_committed(self):
+        slow, fast = make_professional(), make_professional()
+        count_up()
+        written, may_commit = Event(), Event()
+
+        def write_slowly() -> None:
+            try:
+                with transaction.atomic():
+                    buy(slow, 7)
+                    written.set()
+                    may_commit.wait(timeout=30)
+            finally:
+                connection.close()
+
+        writer = Thread(target=write_slowly)
+        writer.start()
+        assert written.wait(timeout=30)
+        buy(fast, 11)
+
+        assert count_up() == 0
+        assert sum(row.amount for row in totals()) == 11
+        may_commit.set()
+        writer.join()
+        assert sum(row.amount for row in totals()) == 18
+        assert count_up() == 2
+        assert sum(row.amount for row in totals()) == 18
+
+    @pytest.mark.engine("postgresql")
+    def test_forgets_a_mark_from_the_future(self):
+        make_professional(free=30)
+        TotalsMark.objects.update_or_create(pk=1, defaults={"next_horizon": 2**40})
+
+        assert count_up() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRecount:
+    def test_mends_what_is_wrong(self):
+        make_professional(free=30)
+        count_up()
+        before = totals()
+        MonthlyTotal.objects.update(amount=7)
+
+        assert recount(using="default") == 1
+
+        assert totals() == before
+
+
+@pytest.mark.django_db(transaction=True)
+class TestMend:
+    def test_leaves_right_totals_alone(self):
+        make_professional(free=30)
+        count_up()
+
+        assert mend(using="default") == 0
+
+    @pytest.mark.parametrize("column", ["transaction_count", "amount", "price"])
+    def test_counts_again_where_one_is_wrong(self, column):
+        make_professional(free=30, paid=50)
+        count_up()
+        before = totals()
+        MonthlyTotal.objects.update(**{column: 7})
+
+        assert mend(using="default") == 2
+
+        assert totals() == before
