@@ -1,5 +1,6 @@
 from credits.admin.balances import CreditBalanceAdmin
 from credits.admin.notices import NoticeAdmin, NoticeOptOutAdmin, SuppressedAddressAdmin
+from credits.admin.report import MonthlyReportAdmin
 from credits.admin.runs import JobRunAdmin
 from credits.admin.transactions import CreditTransactionAdmin
 
@@ -7,6 +8,7 @@ __all__ = [
     "CreditBalanceAdmin",
     "CreditTransactionAdmin",
     "JobRunAdmin",
+    "MonthlyReportAdmin",
     "NoticeAdmin",
     "NoticeOptOutAdmin",
     "SuppressedAddressAdmin",

@@ -1,34 +1,38 @@
+import json
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.formats import localize
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from credits.admin.read_only import ReadOnlyAdmin, ReadOnlyTable, email_field
+from credits.admin.decisions import Decisions, fitting_acts
+from credits.admin.previews import Previews, may_send
+from credits.admin.read_only import ReadOnlyAdmin, email_field
+from credits.admin.showing import notice_badge, whole
 from credits.admin.skin import ModelAdmin
-from credits.models import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
-from credits.notices import deciding
+from credits.models import Notice, NoticeOptOut, SuppressedAddress
 from credits.notices.suppression import clear
 
 
-class EventInline(ReadOnlyTable):
-    """What the mail service told."""
-
-    model = NoticeEvent
-    fields = ("occurred_at", "event_type", "description")
-    ordering = ("occurred_at", "id")
-
-
 @admin.register(Notice)
-class NoticeAdmin(ReadOnlyAdmin):
+class NoticeAdmin(Previews, Decisions, ReadOnlyAdmin):
+    change_list_template = "credits/admin/notice_list.html"
     list_display = (
         "id",
         "kind",
         "recipient",
-        "status",
+        "badge",
         "reason",
         "attempts",
         "next_attempt_at",
@@ -38,49 +42,68 @@ class NoticeAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "status")
     list_select_related = ("professional",)
     ordering = ("-id",)
-    inlines = (EventInline,)
-    actions = ("retry", "call_arrived", "send_again")
+    # Only so that there is a box: get_search_results reads what is typed.
+    search_fields = ("address",)
+    search_help_text = gettext_lazy("A whole e-mail address.")
 
-    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Notice], search_term: str
+    ) -> tuple[QuerySet[Notice], bool]:
         """Search whole addresses: the one it was sent to, and the professional's of today."""
-        return ("address__exact", f"professional__{email_field()}__exact")
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        users = get_user_model()._default_manager.filter(**{f"{email_field()}__exact": term})
+        # Two steps: an OR over a join would read every notice.
+        keys = list(users.values_list("pk", flat=True)[:10])
+        return queryset.filter(
+            Q(address__in={term, term.lower()}) | Q(professional__in=keys)
+        ), False
 
-    def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Let whoever may change notices decide about them; the page itself stays read-only."""
-        return request.user.has_perm("credits.change_notice")
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show one notice: what it says, why it stands where it stands, what the service told."""
+        notice = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, notice) or request.method == "POST":
+            raise PermissionDenied
+        if notice is None:
+            return self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined,no-any-return]
+                request, self.opts, object_id
+            )
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(
+            request,
+            "credits/admin/notice.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": str(notice).capitalize(),
+                "opts": self.opts,
+                "original": notice,
+                "notice": notice,
+                "badge": notice_badge(notice),
+                "facts": _facts(notice),
+                "context": json.dumps(notice.context, indent=2, ensure_ascii=False),
+                "events": notice.events.order_by("occurred_at", "pk"),
+                "acts": fitting_acts(notice) if may_send(request) else [],
+                "checkbox": ACTION_CHECKBOX_NAME,
+                "professional_url": _professional_url(request, notice),
+                "run_url": _run_url(request, notice),
+                **(extra_context or {}),
+            },
+        )
 
-    @admin.display(description=_("recipient"), ordering="professional")
+    @admin.display(description=gettext_lazy("recipient"), ordering="professional")
     def recipient(self, notice: Notice) -> str:
         return notice.address if notice.professional is None else str(notice.professional)
 
-    @admin.action(description=_("Failed: try again now"), permissions=["decide"])
-    def retry(self, request: HttpRequest, notices: QuerySet[Notice]) -> None:
-        count = deciding.retry(notices, at=timezone.now())
-        told = ngettext(
-            "%(count)d notice will be tried again.", "%(count)d notices will be tried again.", count
-        )
-        self._report(request, told, count)
-
-    @admin.action(description=_("Parked: it arrived"), permissions=["decide"])
-    def call_arrived(self, request: HttpRequest, notices: QuerySet[Notice]) -> None:
-        count = deciding.call_arrived(notices, at=timezone.now())
-        told = ngettext(
-            "%(count)d notice now counts as sent.", "%(count)d notices now count as sent.", count
-        )
-        self._report(request, told, count)
-
-    @admin.action(description=_("Parked: send it again"), permissions=["decide"])
-    def send_again(self, request: HttpRequest, notices: QuerySet[Notice]) -> None:
-        count = deciding.send_again(notices, at=timezone.now())
-        told = ngettext(
-            "%(count)d notice will be sent again.", "%(count)d notices will be sent again.", count
-        )
-        self._report(request, told, count)
-
-    def _report(self, request: HttpRequest, told: str, count: int) -> None:
-        # None: the chosen notices were in another state, or have moved on meanwhile.
-        level = messages.SUCCESS if count else messages.WARNING
-        self.message_user(request, told % {"count": count}, level)
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def badge(self, notice: Notice) -> SafeString:
+        return notice_badge(notice)
 
 
 class DeletableAdmin(ReadOnlyAdmin):
@@ -99,6 +122,13 @@ class SuppressedAddressAdmin(DeletableAdmin):
     search_fields = ("=address",)
     ordering = ("-created_at", "address")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let whoever may send notices clear an address too: both decide who gets mail."""
+        if not self.has_view_permission(request, obj):
+            return False
+        may_send = request.user.has_perm("credits.send_notices")
+        return may_send or super().has_delete_permission(request, obj)
+
     def delete_model(self, request: HttpRequest, obj: SuppressedAddress) -> None:
         clear(obj.address)
 
@@ -113,3 +143,32 @@ class NoticeOptOutAdmin(DeletableAdmin):
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Search whole addresses, which an index answers."""
         return (f"professional__{email_field()}__exact",)
+
+
+def _facts(notice: Notice) -> list[tuple[str, str]]:
+    recipient = _("the operators") if notice.professional is None else str(notice.professional)
+    return [
+        (_("Kind"), notice.get_kind_display()),
+        (_("Recipient"), recipient),
+        (_("Sent to"), notice.address or _("nobody yet")),
+        (_("Language"), notice.language or _("that of the recipient")),
+        (_("Reason"), notice.reason or _("none")),
+        (_("Attempts"), whole(notice.attempts)),
+        (_("Next attempt"), localize(localtime(notice.next_attempt_at))),
+        (_("Created"), localize(localtime(notice.created_at))),
+        (_("Sent"), localize(localtime(notice.sent_at)) if notice.sent_at else _("not yet")),
+        (_("Key"), notice.key),
+        (_("Message id"), notice.message_id or _("none")),
+    ]
+
+
+def _professional_url(request: HttpRequest, notice: Notice) -> str:
+    if notice.professional_id is None or not request.user.has_perm("credits.view_creditbalance"):
+        return ""
+    return reverse("admin:credits_creditbalance_change", args=[notice.professional_id])
+
+
+def _run_url(request: HttpRequest, notice: Notice) -> str:
+    if notice.run_id is None or not request.user.has_perm("credits.view_jobrun"):
+        return ""
+    return reverse("admin:credits_jobrun_change", args=[notice.run_id])

@@ -1,64 +1,178 @@
+from collections.abc import Iterator
+from typing import Any
+
 from django.contrib import admin
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
-from credits.admin.read_only import ReadOnlyAdmin, ReadOnlyTable, ReadOnlyText, email_field
-from credits.models import CreditAllocation, CreditTransaction, TransactionReason
+from credits.admin import cells
+from credits.admin.acts import RefundAndExtend
+from credits.admin.csv_export import stream_csv
+from credits.admin.drill_down import drill_down
+from credits.admin.filters import MonthFilter, OpenLotFilter
+from credits.admin.pages import OwnPage
+from credits.admin.read_only import email_field
+from credits.admin.transaction import page_of
+from credits.models import CreditTransaction
 
+EXPORTED = (
+    "id",
+    "created_at",
+    "professional_id",
+    "transaction_type",
+    "credit_type",
+    "amount",
+    "balance_before",
+    "balance_after",
+    "granted_amount",
+    "remaining_amount",
+    "expires_at",
+    "price",
+    "remaining_price",
+    "currency",
+    "description",
+    "idempotency_key",
+    "origin_id",
+    "run_id",
+    "created_by_id",
+)
+"""The columns of an export; their names are the same in every language."""
 
-class AllocationInline(ReadOnlyTable):
-    """The lots a transaction drew from or gave back to."""
-
-    model = CreditAllocation
-    fk_name = "transaction"
-    fields = ("lot", "amount")
-
-
-class DrawnInline(AllocationInline):
-    """The transactions that drew from a lot or gave back to it."""
-
-    fk_name = "lot"
-    fields = ("transaction", "amount")
-    verbose_name_plural = _("drawn from this lot")
-
-
-class ReasonInline(ReadOnlyText):
-    model = TransactionReason
-    fields = ("text",)
+EXPORT_CHUNK = 2_000
 
 
 @admin.register(CreditTransaction)
-class CreditTransactionAdmin(ReadOnlyAdmin):
+class CreditTransactionAdmin(RefundAndExtend, OwnPage):
+    page_template = "credits/admin/transaction.html"
+    change_list_template = "credits/admin/transactions.html"
     list_display = (
-        "id",
-        "created_at",
-        "professional",
-        "transaction_type",
-        "credit_type",
+        "when",
+        "professional_cell",
+        "type_cell",
         "signed_amount",
-        "balance_before",
-        "balance_after",
+        "pool",
+        "change",
         "lot_left",
-        "expires_at",
-        "description",
+        "who",
+        "description_cell",
     )
-    list_display_links = ("id",)
-    list_filter = ("transaction_type", "credit_type")
-    list_select_related = ("professional",)
-    # By key: it is the order things happened in, and the one an index has.
-    ordering = ("-id",)
-    inlines = (ReasonInline, AllocationInline, DrawnInline)
+    list_display_links = ("when",)
+    list_filter = (MonthFilter, "transaction_type", "credit_type", OpenLotFilter)
+    list_select_related = ("professional", "created_by", "run")
+    search_help_text = gettext_lazy(
+        "Whole e-mail of a professional, id of a transaction, or idempotency key."
+    )
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Search whole addresses and keys, which indexes answer."""
-        return (f"professional__{email_field()}__exact", "idempotency_key__exact")
+        """Have a box to search in; ``get_search_results`` says what is searched."""
+        return ("id",)
 
-    @admin.display(description=_("credits"), ordering="amount")
-    def signed_amount(self, transaction: CreditTransaction) -> str:
-        return f"{transaction.amount:+,}"
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Order by date; one professional's by key, which their index is in the order of."""
+        is_of_one = any(key.startswith("professional") for key in request.GET)
+        return ("-id",) if is_of_one or request.GET.get("q") else ("-created_at", "-id")
 
-    @admin.display(description=_("lot left"))
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look up keys first, each through its own index; then the list is a matter of keys."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if "@" in term:
+            users = get_user_model()._default_manager.filter(**{email_field(): term})
+            if owners := list(users.values_list("pk", flat=True)[:2]):
+                return queryset.filter(professional_id__in=owners), False
+        keys = set(
+            CreditTransaction.objects.filter(idempotency_key=term).values_list("pk", flat=True)
+        )
+        if term.isascii() and term.isdigit() and len(term) < 19:
+            keys.add(int(term))
+        return queryset.filter(pk__in=keys), False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the download."""
+        export = path(
+            "export/",
+            self.admin_site.admin_view(self.export_view),
+            name="credits_credittransaction_export",
+        )
+        return [export, *super().get_urls()]
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """Ask for the permission to export, besides the one to see."""
+        return self.has_view_permission(request) and request.user.has_perm("credits.export_credits")
+
+    def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
+        """Download what the list shows with the same address, to its last row, by key."""
+        if not self.has_export_permission(request):
+            raise PermissionDenied
+        found = self.get_changelist_instance(request).queryset
+        return stream_csv("transactions", EXPORTED, _exported(found))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, with the years and months there are above it."""
+        context: dict[str, Any] = {"drill_down": drill_down(request)}
+        if self.has_export_permission(request):
+            query = request.GET.urlencode()
+            address = reverse("admin:credits_credittransaction_export")
+            context["export_url"] = f"{address}?{query}" if query else address
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    @admin.display(description=gettext_lazy("when"))
+    def when(self, transaction: CreditTransaction) -> str:
+        return cells.moment(transaction.created_at)
+
+    @admin.display(description=gettext_lazy("professional"))
+    def professional_cell(self, transaction: CreditTransaction) -> SafeString:
+        return cells.person(
+            transaction.professional, cells.change_url("creditbalance", transaction.professional_id)
+        )
+
+    @admin.display(description=gettext_lazy("type"))
+    def type_cell(self, transaction: CreditTransaction) -> SafeString:
+        return cells.type_badge(transaction)
+
+    @admin.display(description=gettext_lazy("credits"))
+    def signed_amount(self, transaction: CreditTransaction) -> SafeString:
+        return cells.signed(transaction.amount)
+
+    @admin.display(description=gettext_lazy("pool"))
+    def pool(self, transaction: CreditTransaction) -> str:
+        return transaction.get_credit_type_display()
+
+    @admin.display(description=gettext_lazy("balance"))
+    def change(self, transaction: CreditTransaction) -> SafeString:
+        return cells.before_after(transaction)
+
+    @admin.display(description=gettext_lazy("lot left"))
     def lot_left(self, transaction: CreditTransaction) -> str:
-        if not transaction.granted_amount:
-            return ""
-        return f"{transaction.remaining_amount:,} / {transaction.granted_amount:,}"
+        return cells.lot_left(transaction)
+
+    @admin.display(description=gettext_lazy("who"))
+    def who(self, transaction: CreditTransaction) -> str | SafeString:
+        return cells.author(transaction)
+
+    @admin.display(description=gettext_lazy("description"))
+    def description_cell(self, transaction: CreditTransaction) -> str:
+        return transaction.description
+
+    def page_context(self, request: HttpRequest, row: CreditTransaction) -> dict[str, Any]:
+        """Return everything about one transaction."""
+        return page_of(row)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return transactions with whom they are about; a page reads the rest itself."""
+        return super().get_queryset(request).select_related("professional", "created_by", "run")
+
+
+def _exported(found: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
+    rows = found.select_related(None).order_by("pk").values_list(*EXPORTED)
+    yield from rows.iterator(chunk_size=EXPORT_CHUNK)

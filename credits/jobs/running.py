@@ -150,6 +150,19 @@ class Run:
         return tally
 
 
+def refuse_if_active(job: str) -> None:
+    """
+    Say before a start what the start would say: nothing is held by asking.
+
+    Raises:
+        RunAlreadyActive: a run of this job shows signs of life.
+    """
+    active = JobRun.objects.using(ledger_database()).filter(job=job, status=JobRun.Status.RUNNING)
+    run = active.first()
+    if run is not None and _is_alive(run, timezone.now()):
+        raise _already_active(run)
+
+
 @contextmanager
 def recorded_run(
     job: JobRun.Job,

@@ -204,17 +204,19 @@ def receipt_facts(
 def run_facts(run: JobRun) -> RunFacts:
     """Return how a run ended and, if it did not do everything, the command that goes on."""
     failures = run.failures.order_by("pk").values_list("professional_id", "error")
-    unfinished = run.status in {
-        JobRun.Status.PARTIAL,
-        JobRun.Status.FAILED,
-        JobRun.Status.INTERRUPTED,
-    }
-    command = f"manage.py {run.job}" + (f" --period {run.period}" if run.period else "")
     return RunFacts(
         run,
         failures=tuple((str(key), error) for key, error in failures[:MOST_FAILURES]),
-        command=command if unfinished else "",
+        command=command_after(run),
     )
+
+
+def command_after(run: JobRun) -> str:
+    """Return the command that goes on where a run ended; nothing if it did all it was asked."""
+    unfinished = {JobRun.Status.PARTIAL, JobRun.Status.FAILED, JobRun.Status.INTERRUPTED}
+    if run.status not in unfinished:
+        return ""
+    return f"manage.py {run.job}" + (f" --period {run.period}" if run.period else "")
 
 
 def _lot(row: CreditTransaction, credits: int) -> Lot:

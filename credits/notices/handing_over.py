@@ -2,13 +2,15 @@
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from typing import Any, Protocol, Self, runtime_checkable
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.utils.translation import gettext
 
 from credits.models import Notice
 from credits.notices.composing import Message
@@ -68,11 +70,35 @@ class Mailer:
 
     def hand_over(self, notice: Notice, message: Message, *, now: datetime) -> Outcome:
         """Hand one mail over and say what became of it; never raises for what a backend does."""
+        return self._hand_over(idempotency_key(notice), message, now=now)
+
+    def hand_over_preview(self, message: Message, *, address: str, now: datetime) -> Outcome:
+        """
+        Hand a previewed mail over to somebody who wants to see it; no notice knows of it.
+
+        Its subject says what it is, it stops nothing and what the service reports of it is
+        nobody's: the professional's books and address stay out of it.
+        """
+        own = replace(
+            message,
+            recipient=replace(message.recipient, address=address),
+            subject=gettext("[Preview] %(subject)s") % {"subject": message.subject},
+            headers={
+                name: value
+                for name, value in message.headers.items()
+                if not name.startswith("List-Unsubscribe")
+            },
+            metadata={},
+            tags=["credits-preview"],
+        )
+        return self._hand_over(str(uuid4()), own, now=now)
+
+    def _hand_over(self, key: str, message: Message, *, now: datetime) -> Outcome:
         was_open = self._is_open
-        outcome, is_stale = self._try(notice, message, now=now)
+        outcome, is_stale = self._try(key, message, now=now)
         if is_stale and was_open:
             # The server hung up between two mails, as it may: nothing of this one had begun.
-            outcome, _ = self._try(notice, message, now=now)
+            outcome, _ = self._try(key, message, now=now)
         return outcome
 
     def close(self) -> None:
@@ -88,7 +114,7 @@ class Mailer:
             self._connection = get_connection()
         return self._connection
 
-    def _try(self, notice: Notice, message: Message, *, now: datetime) -> tuple[Outcome, bool]:
+    def _try(self, key: str, message: Message, *, now: datetime) -> tuple[Outcome, bool]:
         try:
             connection = self._backend()
             if not self._is_open:
@@ -99,7 +125,7 @@ class Mailer:
             return outcome_of_opening(error), False
 
         try:
-            mail = _mail(notice, message, connection)
+            mail = _mail(key, message, connection)
         except Exception as error:
             return Refused(in_one_line(error)), False
 
@@ -136,11 +162,10 @@ def idempotency_key(notice: Notice) -> str:
     return str(uuid5(NAMESPACE_URL, made))
 
 
-def _mail(notice: Notice, message: Message, connection: Any) -> Any:
+def _mail(key: str, message: Message, connection: Any) -> Any:
     address = message.recipient.address.strip()
     if not _ONE_ADDRESS.fullmatch(address):
         raise ValueError("The recipient's address is not one address.")
-    key = idempotency_key(notice)
     is_anymail = hasattr(connection, "esp_name")
     headers = dict(message.headers)
     if not is_anymail:

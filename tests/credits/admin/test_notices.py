@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.http import HttpResponse
@@ -45,9 +46,14 @@ def aisha() -> User:
     return aisha
 
 
-def act(client: Client, action: str, *notices: Notice) -> HttpResponse:
+def ask(client: Client, action: str, *notices: Notice) -> HttpResponse:
     data = {"action": action, "_selected_action": [notice.pk for notice in notices]}
     return client.post(LIST, data, follow=True)
+
+
+def act(client: Client, action: str, *notices: Notice) -> HttpResponse:
+    data = {"action": action, "_selected_action": [notice.pk for notice in notices]}
+    return client.post(LIST, data | {"confirmed": "yes"}, follow=True)
 
 
 def said(response: HttpResponse) -> list[str]:
@@ -136,6 +142,29 @@ class TestPage:
         assert operator.post(change, {"status": "sent", "kind": "reset"}).status_code == 403
         assert operator.get(reverse(f"admin:credits_{model}_add")).status_code == 403
 
+    @pytest.mark.parametrize(
+        ("status", "actions"),
+        [
+            (Status.FAILED, ["retry"]),
+            (Status.PARKED, ["call_arrived", "send_again"]),
+            (Status.SENT, []),
+        ],
+    )
+    def test_offers_what_fits(self, operator: Client, status: str, actions: list[str]):
+        notice = make_notice(status=status)
+
+        page = operator.get(reverse("admin:credits_notice_change", args=[notice.pk]))
+
+        assert [action for action, _label in page.context["acts"]] == actions
+
+    def test_offers_nothing_to_who_may_only_look(self, client: Client):
+        login_with(client, "view_notice")
+        notice = make_notice(status=Status.FAILED)
+
+        page = client.get(reverse("admin:credits_notice_change", args=[notice.pk]))
+
+        assert page.context["acts"] == []
+
     def test_a_notice_is_kept(self, operator: Client, aisha: User):
         url = reverse("admin:credits_notice_delete", args=[Notice.objects.get().pk])
 
@@ -165,6 +194,46 @@ class TestActions:
         assert status_of(other) == Status.DELIVERED
         assert status_of(unchosen) == before
 
+    @pytest.mark.parametrize("action", ["retry", "send_again", "call_arrived"])
+    def test_ask_before_they_act(self, operator: Client, action: str):
+        failed, parked = make_notice(status=Status.FAILED), make_notice(status=Status.PARKED)
+
+        page = ask(operator, action, failed, parked)
+
+        assert page.context["count"] == "1"
+        assert page.context["passed_over"] == "1"
+        assert (status_of(failed), status_of(parked)) == (Status.FAILED, Status.PARKED)
+
+    def test_ask_about_all_that_a_filter_leaves(self, operator: Client):
+        for _ in range(3):
+            make_notice(status=Status.FAILED)
+        other = make_notice(status=Status.FAILED, kind=Notice.Kind.RUN_LATE)
+        data = {"action": "retry", "_selected_action": 1, "select_across": 1}
+
+        page = operator.post(f"{LIST}?kind__exact=reset", data)
+        assert page.context["count"] == "3"
+        operator.post(f"{LIST}?kind__exact=reset", data | {"confirmed": "yes"})
+
+        assert Notice.objects.filter(status=Status.PENDING).count() == 3
+        assert status_of(other) == Status.FAILED
+
+    def test_are_written_down(self, operator: Client):
+        failed, sent = make_notice(status=Status.FAILED), make_notice(status=Status.SENT)
+
+        act(operator, "retry", failed, sent)
+
+        entry = LogEntry.objects.get()
+        assert (entry.object_id, entry.user.email) == (str(failed.pk), "operator@example.com")
+        assert entry.get_change_message() == "To be tried again."
+
+    def test_show_reasons_as_text(self, operator: Client):
+        failed = make_notice(status=Status.FAILED, reason="<script>alert(1)</script>")
+
+        page = ask(operator, "retry", failed).content.decode()
+
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)" in page
+
     def test_say_when_there_was_nothing_to_do(self, operator: Client):
         page = act(operator, "retry", make_notice(status=Status.SENT))
 
@@ -179,8 +248,8 @@ class TestActions:
         assert "retry" not in page.content.decode()
         assert status_of(failed) == Status.FAILED
 
-    def test_are_for_who_may_change(self, client: Client):
-        login_with(client, "view_notice", "change_notice")
+    def test_are_for_who_may_send(self, client: Client):
+        login_with(client, "view_notice", "send_notices")
         failed = make_notice(status=Status.FAILED)
 
         act(client, "retry", failed)
@@ -219,6 +288,17 @@ class TestClearing:
 
         assert not rows.objects.exists()
         assert Notice.objects.exists()
+
+    def test_of_an_address_is_for_who_may_send_and_is_written_down(
+        self, client: Client, aisha: User
+    ):
+        login_with(client, "view_suppressedaddress", "send_notices")
+        url = reverse("admin:credits_suppressedaddress_delete", args=[aisha.email])
+
+        client.post(url, {"post": "yes"})
+
+        assert not SuppressedAddress.objects.exists()
+        assert LogEntry.objects.get().object_repr == aisha.email
 
     @pytest.mark.parametrize("model", ["suppressedaddress", "noticeoptout"])
     def test_needs_the_permission(self, client: Client, aisha: User, model: str):

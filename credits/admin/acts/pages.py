@@ -1,0 +1,164 @@
+"""The four acts, and the admins that have them."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from credits.admin import cells
+from credits.admin.acts.flow import Act, ActPage
+from credits.admin.acts.forms import AdjustForm, ExtendForm, GrantForm, RefundForm
+from credits.ledger import adjust, extend, grant_bonus, refund
+from credits.models import CreditBalance, CreditTransaction, CreditType, TransactionType
+
+
+class Grant(ActPage):
+    """Give credits away."""
+
+    name = "grant"
+    permission = "credits.grant_credits"
+    form_class = GrantForm
+
+    def label(self) -> str:
+        return _("Grant credits")
+
+    def title(self, row: CreditBalance) -> str:
+        return _("Grant credits to %(name)s") % {"name": cells.name_of(row.professional)}
+
+    def perform(
+        self, row: CreditBalance, cleaned: dict[str, Any], **common: Any
+    ) -> list[CreditTransaction]:
+        return [
+            grant_bonus(
+                professional_id=row.pk,
+                amount=cleaned["amount"],
+                credit_type=CreditType(cleaned["credit_type"]),
+                expires_at=cleaned["expires_at"],
+                **common,
+            )
+        ]
+
+
+class Adjust(ActPage):
+    """Correct a balance."""
+
+    name = "adjust"
+    permission = "credits.adjust_credits"
+    form_class = AdjustForm
+
+    def label(self) -> str:
+        return _("Adjust the balance")
+
+    def title(self, row: CreditBalance) -> str:
+        return _("Adjust the balance of %(name)s") % {"name": cells.name_of(row.professional)}
+
+    def perform(
+        self, row: CreditBalance, cleaned: dict[str, Any], **common: Any
+    ) -> list[CreditTransaction]:
+        return [
+            adjust(
+                professional_id=row.pk,
+                amount=cleaned["amount"],
+                credit_type=CreditType(cleaned["credit_type"]),
+                expires_at=cleaned["expires_at"],
+                **common,
+            )
+        ]
+
+
+class Refund(ActPage):
+    """Give a spend back, whole or in part."""
+
+    name = "refund"
+    permission = "credits.refund_credits"
+    form_class = RefundForm
+
+    def label(self) -> str:
+        return _("Refund")
+
+    def title(self, row: CreditTransaction) -> str:
+        return _("Refund %(name)s") % {"name": cells.title_of(row)}
+
+    def why_not(self, row: CreditTransaction) -> str:
+        if row.transaction_type != TransactionType.SPEND:
+            return _("Only a spend can be refunded.")
+        if _left_to_refund(row) == 0:
+            return _("Nothing of this spend is left to refund.")
+        return ""
+
+    def perform(
+        self, row: CreditTransaction, cleaned: dict[str, Any], **common: Any
+    ) -> list[CreditTransaction]:
+        return refund(spend_key=str(row.idempotency_key), amount=cleaned["amount"], **common)
+
+
+class Extend(ActPage):
+    """Give a lot a later end."""
+
+    name = "extend"
+    permission = "credits.extend_credits"
+    form_class = ExtendForm
+
+    def label(self) -> str:
+        return _("Extend")
+
+    def title(self, row: CreditTransaction) -> str:
+        return _("Extend %(name)s") % {"name": cells.title_of(row)}
+
+    def why_not(self, row: CreditTransaction) -> str:
+        if not row.granted_amount:
+            return _("Only a lot of paid credits can be extended.")
+        if row.remaining_amount == 0 or (row.expires_at and row.expires_at <= timezone.now()):
+            return _("This lot is empty or has expired, so there is nothing to extend.")
+        return ""
+
+    def perform(
+        self, row: CreditTransaction, cleaned: dict[str, Any], **common: Any
+    ) -> list[CreditTransaction]:
+        return [extend(lot_id=row.pk, expires_at=cleaned["expires_at"], **common)]
+
+
+def _left_to_refund(spend: CreditTransaction) -> int:
+    """Return what is left of all rows of a spend: one over both pools has two."""
+    rows = CreditTransaction.objects.filter(professional_id=spend.professional_id)
+    spent = rows.filter(
+        transaction_type=TransactionType.SPEND, idempotency_key=spend.idempotency_key
+    )
+    # The professional is in the index, the origin is not.
+    refunded = rows.filter(transaction_type=TransactionType.REFUND, origin__in=spent)
+    moved = [*spent.values_list("amount", flat=True), *refunded.values_list("amount", flat=True)]
+    return -sum(moved)
+
+
+class _WithActs:
+    """An admin with pages that act."""
+
+    act_pages: tuple[type[ActPage], ...] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the acts before Django's own pages, whose last address takes everything."""
+        acts = [page(self).pattern() for page in self.act_pages]  # type: ignore[arg-type]
+        return [*acts, *super().get_urls()]  # type: ignore[misc]  # a mixin of ModelAdmin
+
+    def acts_for(self, request: HttpRequest, row: Any) -> list[Act]:
+        """Return what this person may do with this row now."""
+        pages = [page(self) for page in self.act_pages]  # type: ignore[arg-type]
+        return [
+            Act(page.label(), page.url(row))
+            for page in pages
+            if page.is_permitted(request, row) and not page.why_not(row)
+        ]
+
+
+class GrantAndAdjust(_WithActs):
+    """The acts on a professional's balance."""
+
+    act_pages = (Grant, Adjust)
+
+
+class RefundAndExtend(_WithActs):
+    """The acts on a transaction: a spend is refunded, a lot extended."""
+
+    act_pages = (Refund, Extend)

@@ -1,0 +1,172 @@
+"""The filters beside the lists; each is answered through an index."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+
+from credits.conf import get_settings
+from credits.engine.database import ledger_database
+from credits.models import CreditTransaction, CreditType, TransactionType
+
+LOT_TYPES = (
+    TransactionType.PURCHASE,
+    TransactionType.BONUS,
+    TransactionType.REFUND,
+    TransactionType.ADJUSTMENT,
+)
+"""The types whose rows can be lots."""
+
+SOON = timedelta(days=30)
+
+
+def eligible_professionals() -> QuerySet[Any] | None:
+    """Return the host's verified professionals; None if the project does not say who they are."""
+    path = get_settings().eligible_professionals
+    return import_string(path)().using(ledger_database()) if path else None
+
+
+class VerifiedFilter(admin.SimpleListFilter):
+    """Verified or not, as ``CREDITS["ELIGIBLE_PROFESSIONALS"]`` has it."""
+
+    title = _("verification")
+    parameter_name = "verified"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer nothing where the project has no such rule."""
+        if not get_settings().eligible_professionals:
+            return []
+        return [("yes", _("verified")), ("no", _("not verified"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Ask for each row, not for a list of all: a page is full long before the end."""
+        eligible = eligible_professionals()
+        if eligible is None or self.value() not in {"yes", "no"}:
+            return queryset
+        is_verified = Exists(eligible.order_by().filter(pk=OuterRef("pk")))
+        return queryset.filter(is_verified if self.value() == "yes" else ~is_verified)
+
+
+class ExpiringFilter(admin.SimpleListFilter):
+    """Who is about to lose credits."""
+
+    title = _("expiry")
+    parameter_name = "expiring"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("30", _("has credits expiring in 30 days"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "30":
+            return queryset
+        now = timezone.now()
+        lots = CreditTransaction.objects.open_lots().filter(
+            expires_at__gte=now, expires_at__lt=now + SOON
+        )
+        return queryset.filter(pk__in=lots.order_by().values("professional_id"))
+
+
+class HoldingFilter(admin.SimpleListFilter):
+    """Who has nothing left."""
+
+    title = _("balance")
+    parameter_name = "holding"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("none", _("zero balance"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "none":
+            return queryset
+        return queryset.filter(free_credits=0, paid_credits=0)
+
+
+class OpenLotFilter(admin.SimpleListFilter):
+    """Lots that somebody can still spend from."""
+
+    title = _("lot")
+    parameter_name = "lot"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("has credits left"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return open lots; none at once where another filter asks for what no lot can be."""
+        if self.value() != "open":
+            return queryset
+        asked = request.GET.get("transaction_type__exact")
+        pool = request.GET.get("credit_type__exact", CreditType.PAID)
+        if pool != CreditType.PAID or (asked is not None and asked not in LOT_TYPES):
+            return queryset.none()
+        return queryset.filter(remaining_amount__gt=0)
+
+
+class MonthFilter(admin.ListFilter):
+    """
+    A month (``month=2026-11``) or a year (``month=2026``), as a range of an index.
+
+    Its links stand above the list, where Django's ``date_hierarchy`` has them; that one reads
+    every row to find out which months there are.
+    """
+
+    title = _("month")
+    template = "credits/admin/nothing.html"
+    parameter_name = "month"
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        params: dict[str, list[str]],
+        model: Any,
+        model_admin: Any,
+    ) -> None:
+        super().__init__(request, params, model, model_admin)  # type: ignore[arg-type]  # lists since 5.0
+        self.asked = (params.pop(self.parameter_name, None) or [""])[-1]
+
+    def has_output(self) -> bool:
+        """Say yes: Django asks only filters that do for their rows."""
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        return [self.parameter_name]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        return iter(())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the month or year that was asked for."""
+        if not self.asked:
+            return queryset
+        try:
+            first, end = span_of(self.asked)
+        except ValueError as error:
+            raise IncorrectLookupParameters(error) from error
+        return queryset.filter(created_at__gte=first, created_at__lt=end)
+
+
+def span_of(text: str) -> tuple[datetime, datetime]:
+    """
+    Return when ``2026`` or ``2026-11`` begins and ends, in the reader's time zone.
+
+    Raises:
+        ValueError: it is neither a year nor a month.
+    """
+    year, _dash, month = text.partition("-")
+    if not (year.isascii() and year.isdigit() and len(year) == 4):
+        raise ValueError(text)
+    if _dash and not (month.isascii() and month.isdigit() and len(month) == 2):
+        raise ValueError(text)
+    first = datetime(int(year), int(month or 1), 1)  # noqa: DTZ001  aware two lines below
+    end = first.replace(year=first.year + 1) if not month else _next_month(first)
+    return timezone.make_aware(first), timezone.make_aware(end)
+
+
+def _next_month(first: datetime) -> datetime:
+    return (first + timedelta(days=32)).replace(day=1)

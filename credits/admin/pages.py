@@ -1,0 +1,61 @@
+"""Lists and pages of our own: what those of balances and transactions have in common."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from credits.admin.paging import CappedPaginator
+from credits.admin.read_only import ReadOnlyAdmin
+
+
+class LongList(ReadOnlyAdmin):
+    """A list that costs the same with a hundred rows and with ten million."""
+
+    paginator = CappedPaginator
+    # "Show all" is no offer to make; the counts of facets read every row.
+    list_max_show_all = 0
+    show_facets = admin.ShowFacets.NEVER
+    change_list_template = "credits/admin/long_list.html"
+
+    class Media:
+        css = {"all": ("credits/admin.css", "credits/lists.css")}
+
+
+class OwnPage(LongList):
+    """A row's page that is a template of ours: there is no form on it, so nothing to post."""
+
+    page_template: str
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what the template shows of ``row``."""
+        raise NotImplementedError
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show one row; refuse everything but looking."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None or request.method not in {"GET", "HEAD"}:
+            # Django's own view knows what to say: 403 to a POST, back to the index otherwise.
+            return super().change_view(request, object_id, form_url, extra_context)
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "media": self.media,
+            "acts": self.acts_for(request, row) if hasattr(self, "acts_for") else [],
+            **self.page_context(request, row),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, self.page_template, context)

@@ -1,0 +1,80 @@
+"""
+Finding a professional: by e-mail, by the beginning of a name, or by id.
+
+What a name is, the host's user model decides; see ``name_fields``.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from credits.admin.read_only import email_field
+from credits.models.balances import ProfessionalId
+
+MOST_NAMESAKES = 1_000
+"""People of one name that a search goes on with: reading stops at so many."""
+
+_NAMES = ("first_name", "last_name", "name", "full_name", "business_name", "company_name")
+
+
+def name_fields() -> list[str]:
+    """
+    Return the fields of the user model that hold names.
+
+    They are those of ``search_fields`` in the host's own page of users, where they are texts of
+    that model without a lookup; else whichever of the usual names (``first_name``, …) it has.
+    The e-mail is not one of them: it is searched whole.
+    """
+    users = get_user_model()
+    page = admin.site.get_model_admin(users) if admin.site.is_registered(users) else None
+    told = [name.lstrip("^=@") for name in page.search_fields] if page else []
+    found = [name for name in told if _is_name(name)]
+    return found or [name for name in _NAMES if _is_name(name)]
+
+
+def find_professionals(term: str) -> list[ProfessionalId]:
+    """
+    Return the ids of the users a search term means: the beginning of a name, 1,000 at most.
+
+    With an ``@`` in it the term is an e-mail, and digits alone are an id, if there is such a user.
+    """
+    users: QuerySet[Any] = get_user_model()._default_manager.order_by()
+    if "@" in term:
+        return list(users.filter(**{email_field(): term}).values_list("pk", flat=True)[:2])
+    if found := _by_id(users, term):
+        return found
+    names = Q()
+    for name in name_fields():
+        names |= Q(**{f"{name}__istartswith": term})
+    return list(users.filter(names).values_list("pk", flat=True)[:MOST_NAMESAKES]) if names else []
+
+
+def help_text() -> str:
+    """Return what can be searched for, to stand under the box."""
+    labels = [str(_field(name).verbose_name) for name in name_fields()]
+    return _("Whole e-mail, id, or the beginning of: %(fields)s.") % {"fields": ", ".join(labels)}
+
+
+def _by_id(users: QuerySet[Any], term: str) -> list[ProfessionalId]:
+    try:
+        key = users.model._meta.pk.to_python(term)
+        return list(users.filter(pk=key).values_list("pk", flat=True))
+    except (ValidationError, ValueError, OverflowError):
+        return []
+
+
+def _field(name: str) -> Any:
+    return get_user_model()._meta.get_field(name)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        field = _field(name)
+    except FieldDoesNotExist:
+        return False
+    return isinstance(field, models.CharField | models.TextField) and name != email_field()

@@ -1,0 +1,73 @@
+"""The log lines of a run, put together from its record: fixed phrases, ids, never addresses."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from credits.models import JobFailure, JobRun
+
+FINISHED = (
+    "run finished job=%s run=%s status=%s total=%s succeeded=%s failed=%s credits=%+d error=%r"
+)
+
+_LEVELS = {
+    JobRun.Status.FAILED: logging.ERROR,
+    JobRun.Status.PARTIAL: logging.ERROR,
+    JobRun.Status.INTERRUPTED: logging.WARNING,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: when, how grave, what."""
+
+    at: datetime
+    level: int
+    text: str
+
+    @property
+    def level_name(self) -> str:
+        """The level as logs write it, ``ERROR``."""
+        return logging.getLevelName(self.level)
+
+
+def finished(run: JobRun) -> tuple[int, tuple[Any, ...]]:
+    """Return the level and the arguments of ``FINISHED`` for a run that has ended."""
+    level = _LEVELS.get(JobRun.Status(run.status), logging.INFO)
+    if run.error_summary and level == logging.INFO:
+        level = logging.WARNING
+    return level, (
+        run.job,
+        run.pk,
+        run.status,
+        run.total_count,
+        run.success_count,
+        run.error_count,
+        run.credits_granted - run.credits_expired,
+        run.error_summary,
+    )
+
+
+def log_lines(run: JobRun, failures: list[JobFailure]) -> list[Line]:
+    """Return a run's lines, first to last; a failure carries the run's last sign of life."""
+    end = run.finished_at or run.heartbeat_at
+    started = (
+        f"run started job={run.job} run={run.pk} period={run.period or '-'}"
+        f" as_of={run.as_of.isoformat()} trigger={run.trigger} host={run.host}"
+        f" process={run.process_id}"
+    )
+    lines = [Line(run.started_at, logging.INFO, started)]
+    lines += [
+        Line(
+            end,
+            logging.ERROR,
+            f"professional failed run={run.pk} professional={failure.professional_id}"
+            f" error={failure.error!r}",
+        )
+        for failure in failures
+    ]
+    if run.finished_at is not None:
+        level, arguments = finished(run)
+        lines.append(Line(end, level, FINISHED % arguments))
+    return lines
