@@ -7,6 +7,7 @@ INSTALLED_APPS = [
     "homezy",
     "credits",
     "anymail",
+    "csp",
     "django_crontab",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -18,6 +19,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -62,6 +64,17 @@ LANGUAGES = [("en", "English"), ("ar", "العربية")]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# Nothing from elsewhere, nothing inline. A page that needs more sends a policy of its own: the
+# preview of a mail does, and may do less.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'self'"],
+    }
+}
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

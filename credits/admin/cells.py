@@ -73,8 +73,8 @@ def signed(amount: int) -> SafeString:
 def before_after(transaction: CreditTransaction) -> SafeString:
     """Return the balance before and after, with an arrow between that follows the language."""
     return format_html(
-        '<span class="credits-quiet">{}</span> <span class="credits-arrow" aria-hidden="true">'
-        "</span> <strong>{}</strong>",
+        '<span class="credits-nowrap"><span class="credits-quiet">{}</span>'
+        ' <span class="credits-arrow" aria-hidden="true"></span> <strong>{}</strong></span>',
         number(transaction.balance_before),
         number(transaction.balance_after),
     )
@@ -99,7 +99,7 @@ def lot_left(transaction: CreditTransaction) -> SafeString | str:
     if not transaction.granted_amount:
         return ""
     return format_html(
-        '<bdi dir="ltr">{} / {}</bdi>',
+        '<bdi dir="ltr" class="credits-nowrap">{} / {}</bdi>',
         number(transaction.remaining_amount),
         number(transaction.granted_amount),
     )
@@ -126,6 +126,16 @@ def run_name(run: JobRun) -> str:
 def moment(at: datetime | None) -> str:
     """Return a moment in the reader's time zone and notation."""
     return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else ""
+
+
+def day_and_time(at: datetime) -> SafeString:
+    """Return a moment as narrow as a column of a list wants it: the day over the time."""
+    local = timezone.localtime(at)
+    return format_html(
+        '<span class="credits-nowrap">{}<br><span class="credits-quiet">{}</span></span>',
+        date_format(local, "DATE_FORMAT"),
+        date_format(local, "TIME_FORMAT"),
+    )
 
 
 def day(at: datetime | None) -> str:

@@ -113,7 +113,7 @@ class Decisions(ModelAdmin):
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         across = request.POST.get("select_across") == "1"
         passed_over = (notices.count() if across else len(chosen)) - count
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
             "credits/admin/decide.html",
@@ -136,13 +136,14 @@ class Decisions(ModelAdmin):
         )
 
     def _log(self, request: HttpRequest, notices: list[Notice], count: int, words: str) -> None:
-        if not count:
+        user_key = request.user.pk
+        if not count or user_key is None:
             return
         if len(notices) <= MOST_LOGGED:
-            LogEntry.objects.log_actions(request.user.pk, notices, CHANGE, words)
+            LogEntry.objects.log_actions(user_key, notices, CHANGE, words)
             return
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=user_key,
             content_type=ContentType.objects.get_for_model(Notice),
             object_repr=_("%(count)s notices") % {"count": whole(count)},
             action_flag=CHANGE,
@@ -157,5 +158,3 @@ def fitting_acts(notice: Notice) -> list[tuple[str, str]]:
     if notice.status == Notice.Status.PARKED:
         return [("call_arrived", _("It arrived…")), ("send_again", _("Send it again…"))]
     return []
-
-

@@ -1,7 +1,7 @@
 """The dashboard's charts and sentences: reports in, markup and words out; no database."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -217,5 +217,5 @@ def _sign(status: str) -> str:
     return {"warn": "!", "bad": "✕"}.get(tone(status), "")
 
 
-def _transactions(query: dict[str, object]) -> str:
+def _transactions(query: Mapping[str, object]) -> str:
     return f"{reverse('admin:credits_credittransaction_changelist')}?{urlencode(query)}"

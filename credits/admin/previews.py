@@ -12,9 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from credits.admin.professional_field import ProfessionalField
@@ -43,17 +42,19 @@ class PreviewForm(forms.Form):
     """Which mail, in which language, from whose books."""
 
     kind = forms.ChoiceField(label=gettext_lazy("Kind"), choices=Notice.Kind.choices)
-    language = forms.ChoiceField(label=gettext_lazy("Language"))
     professional = ProfessionalField(
         help_text=gettext_lazy("An e-mail address or an id. Empty: a made-up professional.")
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["language"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", _("that of the recipient")), *settings.LANGUAGES]
-        field.required = False
+        # Asked for with each form: the project's languages are a setting.
+        self.fields["language"] = forms.ChoiceField(
+            label=gettext_lazy("Language"),
+            choices=[("", _("that of the recipient")), *settings.LANGUAGES],
+            required=False,
+        )
+        self.order_fields(["kind", "language", "professional"])
 
 
 def may_send(request: HttpRequest) -> bool:
@@ -93,7 +94,7 @@ class Previews(ModelAdmin):
         if shown == "dark":
             query["dark"] = "1"
         frame = reverse("admin:credits_notice_preview_html")
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
             "credits/admin/preview.html",

@@ -124,7 +124,7 @@ class RunNow(ModelAdmin):
         if "fragment" in request.GET:
             return self._fragment(request, "_starting.html", **context)
         begun = request.GET.get("begun", "")
-        query = urlencode({"fragment": 1, "of": expected, "begun": begun})
+        query = urlencode({"fragment": "1", "of": str(expected), "begun": begun})
         return self._page(request, "starting.html", job, poll=f"{request.path}?{query}", **context)
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -166,7 +166,7 @@ class RunNow(ModelAdmin):
     def _page(
         self, request: HttpRequest, template: str, job: str, **context: Any
     ) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
             f"credits/admin/{template}",

@@ -17,6 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credits.admin import starting
+from credits.admin.dashboard import NextResetView
+from credits.admin.paging import CappedPaginator
 from credits.admin.read_only import ReadOnlyAdmin, email_field
 from credits.admin.running import RunNow, expected_of, may_run, progress_of
 from credits.admin.showing import duration, run_badge, signed, whole
@@ -34,7 +36,8 @@ _TYPES = {
 
 
 @admin.register(JobRun)
-class JobRunAdmin(RunNow, ReadOnlyAdmin):
+class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
+    paginator = CappedPaginator
     change_list_template = "credits/admin/run_list.html"
     list_display = (
         "id",
@@ -85,11 +88,9 @@ class JobRunAdmin(RunNow, ReadOnlyAdmin):
             )
         name_actors([run])
         expected = expected_of(request)
-        failures = list(
-            run.failures.select_related("professional").order_by("pk")[:MOST_FAILURES]
-        )
+        failures = list(run.failures.select_related("professional").order_by("pk")[:MOST_FAILURES])
         progress_url = reverse("admin:credits_jobrun_progress", args=[run.pk])
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
             "credits/admin/run.html",
@@ -136,9 +137,7 @@ class JobRunAdmin(RunNow, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("credits"))
     def credits(self, run: JobRun) -> SafeString:
-        return format_html(
-            "{} {}", signed(run.credits_granted), signed(-run.credits_expired)
-        )
+        return format_html("{} {}", signed(run.credits_granted), signed(-run.credits_expired))
 
     @admin.display(description=gettext_lazy("notices"), ordering="notices_staged")
     def notices(self, run: JobRun) -> str:
@@ -186,7 +185,7 @@ def _facts(run: JobRun) -> list[tuple[str, str]]:
         (_("Started"), localize(localtime(run.started_at))),
         (_("Finished"), ended),
         (_("Last sign of life"), localize(localtime(run.heartbeat_at))),
-        (_("Started by"), started_by(run)),
+        (_("Trigger"), started_by(run)),
         (_("Whole"), _("yes") if run.is_whole else _("no, narrowed to some professionals")),
         (_("Host"), run.host),
         (_("Process"), str(run.process_id)),

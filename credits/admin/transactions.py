@@ -127,8 +127,8 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
         return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.display(description=gettext_lazy("when"))
-    def when(self, transaction: CreditTransaction) -> str:
-        return cells.moment(transaction.created_at)
+    def when(self, transaction: CreditTransaction) -> SafeString:
+        return cells.day_and_time(transaction.created_at)
 
     @admin.display(description=gettext_lazy("professional"))
     def professional_cell(self, transaction: CreditTransaction) -> SafeString:

@@ -19,7 +19,7 @@ from credits.periods import add_months, period_of, start_of
 WINDOWS = (7, 30, 90)
 """Days ahead that the dashboard looks."""
 
-FEW = 20_000
+FEW = 10_000
 """Open lots that are looked through each time; more of them are counted once a while."""
 
 KEPT = 15 * 60

@@ -1,0 +1,146 @@
+"""credits.admin.balances: the list of who holds what."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from credits.admin.searching import name_fields
+from homezy.models import User, Verification
+from tests.factories import give_lot, make_professional, use
+
+pytestmark = pytest.mark.django_db
+
+LIST = reverse("admin:credits_creditbalance_changelist")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
+    return client
+
+
+@pytest.fixture
+def aisha() -> User:
+    return make_professional(
+        free=30, email="aisha@example.com", business_name="Aisha <b>Paints</b>"
+    )
+
+
+def listed(client: Client, **asked: str) -> set[int]:
+    page = client.get(LIST, asked)
+    assert page.status_code == 200
+    return {row.pk for row in page.context["cl"].result_list}
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        "term", ["aisha@example.com", " AISHA@example.com ", "aisha", "AISHA <"]
+    )
+    def test_finds_by_whole_address_and_by_beginning_of_a_name(
+        self, operator: Client, aisha: User, term: str
+    ):
+        make_professional(free=1, business_name="Not Aisha")
+
+        assert listed(operator, q=term) == {aisha.pk}
+
+    def test_finds_by_id(self, operator: Client, aisha: User):
+        make_professional(free=1)
+
+        assert listed(operator, q=str(aisha.pk)) == {aisha.pk}
+
+    @pytest.mark.parametrize("term", ["nobody@example.com", "zzz", "99999999999999999999"])
+    def test_finds_nothing_where_there_is_nothing(self, operator: Client, aisha: User, term: str):
+        assert listed(operator, q=term) == set()
+
+    def test_says_what_can_be_searched(self, operator: Client, aisha: User):
+        page = operator.get(LIST).content.decode()
+
+        assert "Whole e-mail, id, or the beginning of: business name." in page
+
+    def test_knows_the_names_that_the_hosts_own_page_of_users_searches(self):
+        assert name_fields() == ["business_name"]
+        assert get_user_model().EMAIL_FIELD not in name_fields()
+
+
+class TestFilters:
+    def test_tell_verified_professionals_from_others(self, operator: Client, aisha: User):
+        other = make_professional(free=1, verification=Verification.PENDING)
+
+        assert listed(operator, verified="yes") == {aisha.pk}
+        assert listed(operator, verified="no") == {other.pk}
+
+    def test_offer_no_verification_where_the_project_has_no_rule(
+        self, operator: Client, aisha: User, settings
+    ):
+        settings.CREDITS = {}
+
+        page = operator.get(LIST, {"verified": "yes"})
+
+        assert page.status_code == 200
+        assert "By verification" not in page.content.decode()
+
+    def test_find_who_loses_credits_soon(self, operator: Client, aisha: User):
+        now = timezone.now()
+        for days in (29, 31, -1):
+            give_lot(make_professional(), days + 5, at=now - 10 * DAY, expires_at=now + days * DAY)
+        give_lot(aisha, 10, at=now - DAY, expires_at=now + 2 * DAY)
+        give_lot(aisha, 10, at=now - DAY, expires_at=now + 3 * DAY)
+
+        page = operator.get(LIST, {"expiring": "30"})
+
+        totals = sorted(row.total for row in page.context["cl"].result_list)
+        assert totals == [34, 50]
+
+    def test_find_who_has_nothing_left(self, operator: Client, aisha: User):
+        spent = make_professional(free=5)
+        use(spent, 5)
+
+        assert listed(operator, holding="none") == {spent.pk}
+
+
+class TestRows:
+    def test_say_what_expires_next_with_all_lots_of_that_moment(
+        self, operator: Client, aisha: User
+    ):
+        now = timezone.now()
+        soon = now + 5 * DAY
+        give_lot(aisha, 7, at=now - DAY, expires_at=now - DAY / 2)
+        give_lot(aisha, 1_000, at=now - DAY, expires_at=soon)
+        give_lot(aisha, 500, at=now - DAY, expires_at=soon)
+        give_lot(aisha, 3, at=now - DAY, expires_at=soon + DAY)
+
+        page = operator.get(LIST).content.decode()
+
+        assert "1,500 credits" in page
+
+    def test_keep_a_name_a_text(self, operator: Client, aisha: User):
+        page = operator.get(LIST).content.decode()
+
+        assert "Aisha &lt;b&gt;Paints&lt;/b&gt;" in page
+
+    def test_cannot_be_sorted_by_what_no_index_has(self, operator: Client, aisha: User):
+        page = operator.get(LIST, {"o": "-2"})
+
+        assert page.context["cl"].queryset.query.order_by == ("professional_id",) or (
+            "-professional_id" in page.context["cl"].queryset.query.order_by
+            or "-pk" in page.context["cl"].queryset.query.order_by
+        )
+
+    def test_ask_no_more_for_more_rows(self, operator: Client, aisha: User):
+        operator.get(LIST)
+        with CaptureQueriesContext(connection) as few:
+            operator.get(LIST)
+        for _ in range(10):
+            make_professional(free=10, paid=10)
+
+        with CaptureQueriesContext(connection) as many:
+            operator.get(LIST)
+
+        assert len(many) == len(few)
