@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -49,8 +49,8 @@ def person(user: Any, url: str = "") -> SafeString:
 
 
 def number(value: int) -> str:
-    """Return a whole number with its thousands apart."""
-    return str(number_format(value, force_grouping=True))
+    """Return a whole number as the mails write it: ``1,440``, in every language."""
+    return f"{value:,}"
 
 
 def credits(amount: int) -> str:

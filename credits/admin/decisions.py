@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from credits.admin.cells import number
 from credits.admin.previews import may_send
-from credits.admin.showing import whole
 from credits.admin.skin import ModelAdmin
 from credits.models import Notice
 from credits.notices import deciding
@@ -107,7 +107,7 @@ class Decisions(ModelAdmin):
             self._log(request, logged, count, log)
             # None: they were in another state, or have moved on since the question.
             level = messages.SUCCESS if count else messages.WARNING
-            self.message_user(request, told(count) % {"count": whole(count)}, level)
+            self.message_user(request, told(count) % {"count": number(count)}, level)
             return None
         count = fitting.count()
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
@@ -122,12 +122,12 @@ class Decisions(ModelAdmin):
                 "title": question,
                 "opts": self.opts,
                 "effect": effect,
-                "count": whole(count),
+                "count": number(count),
                 "is_empty": not count,
                 "status": status.label,
-                "passed_over": whole(passed_over) if passed_over > 0 else "",
+                "passed_over": number(passed_over) if passed_over > 0 else "",
                 "listed": fitting.select_related("professional").order_by("-pk")[:MOST_LISTED],
-                "left_out": whole(count - MOST_LISTED) if count > MOST_LISTED else "",
+                "left_out": number(count - MOST_LISTED) if count > MOST_LISTED else "",
                 "action": action,
                 "checkbox": ACTION_CHECKBOX_NAME,
                 "chosen": chosen[:1] if across else chosen,
@@ -145,7 +145,7 @@ class Decisions(ModelAdmin):
         LogEntry.objects.create(
             user_id=user_key,
             content_type=ContentType.objects.get_for_model(Notice),
-            object_repr=_("%(count)s notices") % {"count": whole(count)},
+            object_repr=_("%(count)s notices") % {"count": number(count)},
             action_flag=CHANGE,
             change_message=words,
         )

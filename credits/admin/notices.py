@@ -16,11 +16,12 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from credits.admin.cells import number
 from credits.admin.decisions import Decisions, fitting_acts
 from credits.admin.paging import CappedPaginator
 from credits.admin.previews import Previews, may_send
 from credits.admin.read_only import ReadOnlyAdmin, email_field
-from credits.admin.showing import notice_badge, whole
+from credits.admin.showing import notice_badge
 from credits.admin.skin import ModelAdmin
 from credits.models import Notice, NoticeOptOut, SuppressedAddress
 from credits.notices.suppression import clear
@@ -116,8 +117,9 @@ class DeletableAdmin(ReadOnlyAdmin):
     """A list that rows may be taken off, and that nobody writes into."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Ask for the permission, as any admin page does."""
-        return ModelAdmin.has_delete_permission(self, request, obj)
+        """Ask for the permission, and to see the row: Django asks for the first alone."""
+        may_see = self.has_view_permission(request, obj)
+        return may_see and ModelAdmin.has_delete_permission(self, request, obj)
 
 
 @admin.register(SuppressedAddress)
@@ -130,10 +132,10 @@ class SuppressedAddressAdmin(DeletableAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let whoever may send notices clear an address too: both decide who gets mail."""
-        if not self.has_view_permission(request, obj):
-            return False
         may_send = request.user.has_perm("credits.send_notices")
-        return may_send or super().has_delete_permission(request, obj)
+        if may_send and self.has_view_permission(request, obj):
+            return True
+        return super().has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: SuppressedAddress) -> None:
         clear(obj.address)
@@ -159,7 +161,7 @@ def _facts(notice: Notice) -> list[tuple[str, str]]:
         (_("Sent to"), notice.address or _("nobody yet")),
         (_("Language"), notice.language or _("that of the recipient")),
         (_("Reason"), notice.reason or _("none")),
-        (_("Attempts"), whole(notice.attempts)),
+        (_("Attempts"), number(notice.attempts)),
         (_("Next attempt"), localize(localtime(notice.next_attempt_at))),
         (_("Created"), localize(localtime(notice.created_at))),
         (_("Sent"), localize(localtime(notice.sent_at)) if notice.sent_at else _("not yet")),

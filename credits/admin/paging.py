@@ -5,7 +5,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.paginator import Paginator
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 MOST = 10_000
@@ -20,7 +19,7 @@ class Plenty(int):
         # torn apart. The sentence below such a list says it too.
         if settings.USE_THOUSAND_SEPARATOR:
             return int.__repr__(self)
-        return _("more than %(number)s") % {"number": number_format(int(self), force_grouping=True)}
+        return _("more than %(number)s") % {"number": f"{int(self):,}"}
 
 
 class CappedPaginator(Paginator):

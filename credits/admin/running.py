@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credits.admin import starting
+from credits.admin.cells import number, signed
 from credits.admin.professional_field import ProfessionalField
-from credits.admin.showing import duration, run_badge, signed, whole
+from credits.admin.showing import duration, run_badge
 from credits.admin.skin import ModelAdmin
 from credits.engine.database import ledger_database
 from credits.engine.tally import Forecast
@@ -199,10 +200,10 @@ def progress_of(run: JobRun, *, expected: int, now: datetime) -> dict[str, Any]:
         "done": run.total_count,
         # Never full before the end: professionals may have joined since the forecast.
         "expected": max(expected, run.total_count) if expected else 0,
-        "done_words": whole(run.total_count),
-        "expected_words": whole(expected),
+        "done_words": number(run.total_count),
+        "expected_words": number(expected),
         "credits": signed(run.credits_granted - run.credits_expired),
-        "failed": whole(run.error_count),
+        "failed": number(run.error_count),
         "elapsed": duration((run.finished_at or now) - run.started_at),
         "silence": duration(now - run.heartbeat_at),
         "target": run_url(run) if not is_running else "",
@@ -238,8 +239,8 @@ def _shown(forecast: Forecast) -> dict[str, Any]:
     users = get_user_model()._default_manager.using(ledger_database()).in_bulk(keys)
     tally = forecast.tally
     return {
-        "found": whole(forecast.found),
-        "changes": whole(tally.succeeded),
+        "found": number(forecast.found),
+        "changes": number(tally.succeeded),
         "is_empty": not tally.succeeded,
         "granted": signed(tally.granted),
         "expired": signed(-tally.expired),
@@ -248,8 +249,8 @@ def _shown(forecast: Forecast) -> dict[str, Any]:
             {
                 "key": change.professional_id,
                 "name": str(users.get(change.professional_id, change.professional_id)),
-                "before": whole(change.before),
-                "after": whole(change.after),
+                "before": number(change.before),
+                "after": number(change.after),
                 "change": signed(change.after - change.before),
             }
             for change in forecast.largest

@@ -17,11 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credits.admin import starting
+from credits.admin.cells import number, signed
 from credits.admin.dashboard import NextResetView
 from credits.admin.paging import CappedPaginator
 from credits.admin.read_only import ReadOnlyAdmin, email_field
 from credits.admin.running import RunNow, expected_of, may_run, progress_of
-from credits.admin.showing import duration, run_badge, signed, whole
+from credits.admin.showing import duration, run_badge
 from credits.models import JobFailure, JobRun, TransactionType
 from credits.notices.facts import command_after
 from credits.periods import period_of
@@ -105,7 +106,7 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
                 "facts": _facts(run),
                 "command": command_after(run),
                 "failures": [_failure(failure) for failure in failures],
-                "failures_left_out": whole(max(run.error_count - len(failures), 0)),
+                "failures_left_out": number(max(run.error_count - len(failures), 0)),
                 "is_cut": run.error_count > len(failures),
                 "lines": log_lines(run, failures),
                 "transactions_url": _transactions_url(request, run),
@@ -125,15 +126,15 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("total"), ordering="total_count")
     def total(self, run: JobRun) -> str:
-        return whole(run.total_count)
+        return number(run.total_count)
 
     @admin.display(description=gettext_lazy("succeeded"), ordering="success_count")
     def succeeded(self, run: JobRun) -> str:
-        return whole(run.success_count)
+        return number(run.success_count)
 
     @admin.display(description=gettext_lazy("failed"), ordering="error_count")
     def failed(self, run: JobRun) -> str:
-        return whole(run.error_count)
+        return number(run.error_count)
 
     @admin.display(description=gettext_lazy("credits"))
     def credits(self, run: JobRun) -> SafeString:
@@ -141,7 +142,7 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("notices"), ordering="notices_staged")
     def notices(self, run: JobRun) -> str:
-        return whole(run.notices_staged)
+        return number(run.notices_staged)
 
     @admin.display(description=gettext_lazy("trigger"), ordering="trigger")
     def by(self, run: JobRun) -> str:
@@ -168,9 +169,9 @@ def started_by(run: JobRun) -> str:
 def _figures(run: JobRun) -> list[tuple[str, Any, str]]:
     end = run.finished_at or timezone.now()
     return [
-        (_("Total"), whole(run.total_count), ""),
-        (_("Succeeded"), whole(run.success_count), _("Transactions written by this run.")),
-        (_("Failed"), whole(run.error_count), _("Professionals this run could not do.")),
+        (_("Total"), number(run.total_count), ""),
+        (_("Succeeded"), number(run.success_count), _("Transactions written by this run.")),
+        (_("Failed"), number(run.error_count), _("Professionals this run could not do.")),
         (_("Credits granted"), signed(run.credits_granted), ""),
         (_("Credits expired"), signed(-run.credits_expired), ""),
         (_("Duration"), duration(end - run.started_at), ""),
@@ -189,8 +190,8 @@ def _facts(run: JobRun) -> list[tuple[str, str]]:
         (_("Whole"), _("yes") if run.is_whole else _("no, narrowed to some professionals")),
         (_("Host"), run.host),
         (_("Process"), str(run.process_id)),
-        (_("Chunks"), whole(run.chunk_count)),
-        (_("Notices"), whole(run.notices_staged)),
+        (_("Chunks"), number(run.chunk_count)),
+        (_("Notices"), number(run.notices_staged)),
     ]
 
 

@@ -1,12 +1,12 @@
-"""Small pieces of text and markup that several pages show: numbers, durations, badges."""
+"""What runs and notices look like: how long, and how they ended."""
 
 from datetime import timedelta
 
-from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from credits.admin.cells import number
 from credits.models import JobRun, Notice
 
 _RUN_TONES = {
@@ -32,30 +32,13 @@ _NOTICE_TONES = {
 }
 
 
-def whole(number: int) -> str:
-    """Return a whole number in the reader's notation, ``1,440``."""
-    return number_format(number, force_grouping=True)
-
-
-def signed(number: int) -> SafeString:
-    """Return a change with its sign, left to right in every language."""
-    if not number:
-        return format_html('<bdi dir="ltr" class="credits-amount">{}</bdi>', whole(0))
-    return format_html(
-        '<bdi dir="ltr" class="credits-amount credits-amount--{}">{}{}</bdi>',
-        "up" if number > 0 else "down",
-        "+" if number > 0 else "−",
-        whole(abs(number)),
-    )
-
-
 def duration(time: timedelta) -> str:
     """Return how long something took, ``4.2 s`` or ``3 min 20 s``."""
     seconds = max(time.total_seconds(), 0.0)
     if seconds < 60:
-        return _("%(seconds)s s") % {"seconds": number_format(round(seconds, 1), decimal_pos=1)}
+        return _("%(seconds)s s") % {"seconds": f"{seconds:.1f}"}
     minutes, rest = divmod(round(seconds), 60)
-    return _("%(minutes)s min %(seconds)s s") % {"minutes": whole(minutes), "seconds": rest}
+    return _("%(minutes)s min %(seconds)s s") % {"minutes": number(minutes), "seconds": rest}
 
 
 def run_badge(run: JobRun) -> SafeString:

@@ -1,26 +1,35 @@
-"""The cells of the admin's tables, for templates."""
+"""
+The cells of the admin's tables, for templates.
+
+The admin is imported when a filter is used, not with this module: see ``credits_dashboard``.
+"""
 
 from typing import Any
 
 from django import template
-
-from credits.admin import cells
+from django.utils.module_loading import import_string
 
 register = template.Library()
 
-register.filter("signed", cells.signed)
-register.filter("whole_number", cells.number)
-register.filter("type_badge", cells.type_badge)
-register.filter("before_after", cells.before_after)
-register.filter("lot_left", cells.lot_left)
-register.filter("author", cells.author)
-register.filter("moment", cells.moment)
-register.filter("day", cells.day)
-register.filter("title_of", cells.title_of)
-register.filter("run_name", cells.run_name)
+
+def _cell(name: str) -> None:
+    def show(value: Any) -> Any:
+        return import_string(f"credits.admin.cells.{name}")(value)
+
+    register.filter(name, show)
 
 
-@register.filter
-def person(user: Any) -> str:
-    """Show a user's name."""
-    return cells.name_of(user)
+for _name in (
+    "author",
+    "before_after",
+    "day",
+    "lot_left",
+    "moment",
+    "name_of",
+    "number",
+    "run_name",
+    "signed",
+    "title_of",
+    "type_badge",
+):
+    _cell(_name)

@@ -150,13 +150,16 @@ class ActPage:
             )
 
         try:
-            if "confirm" in request.POST:
-                return self._done(request, row, act(), at=at)
-            rehearsal = self._rehearse(row, act)
+            rehearsal = None if "confirm" in request.POST else self._rehearse(row, act)
+            rows = rehearsal.rows if rehearsal else act()
         except (CreditsError, DatabaseError) as error:
             form.add_error(None, _sentence(error))
             return self._form(request, row, form, token)
-        return self._confirmation(request, row, form, rehearsal, token)
+        # Rows of another moment are those of the first time: there is nothing left to confirm.
+        if rehearsal and rows[-1].created_at == at:
+            return self._confirmation(request, row, form, rehearsal, token)
+        # After the try: what goes wrong from here on must not say that nothing was changed.
+        return self._done(request, row, rows, at=at)
 
     def _open(self, request: HttpRequest, row: Any) -> HttpResponse:
         if problem := self.why_not(row):

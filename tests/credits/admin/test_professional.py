@@ -101,7 +101,8 @@ class TestPage:
         assert max(keys) < older
 
     def test_does_not_mind_a_key_that_is_none(self, operator: Client, aisha: User):
-        assert page_of(operator, aisha, before="x") and page_of(operator, aisha, before="٣")
+        assert page_of(operator, aisha, before="x")
+        assert page_of(operator, aisha, before="٣")
 
     def test_asks_no_more_where_more_happened(self, operator: Client, aisha: User):
         page_of(operator, aisha)
