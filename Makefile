@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage bench proof lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage screenshots bench proof lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ test-postgresql: $(DEV) ## Run the tests on a PostgreSQL of their own
 
 coverage: $(DEV) ## Run the tests on SQLite and list the lines they miss
 	@$(VENV)/bin/python -m pytest -q --cov --cov-report=term $(ARGS)
+
+screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chromium)
+	@$(VENV)/bin/python -m pytest -q --engine=sqlite tests/browser -k TestAnOperator
+	@mkdir -p docs/pictures
+	@cp build/screenshots/dashboard.png build/screenshots/dashboard-arabic-dark.png \
+		build/screenshots/professional.png build/screenshots/transactions.png docs/pictures/
 
 bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements
 	@$(VENV)/bin/python -m benchmarks.jobs

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from credits.admin.paging import CappedPaginator
+from credits.admin.paging import CappedList, CappedPaginator
 from credits.admin.read_only import ReadOnlyAdmin
 
 
@@ -23,6 +23,10 @@ class LongList(ReadOnlyAdmin):
 
     class Media:
         css = {"all": ("credits/admin.css", "credits/lists.css")}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the list of whichever skin there is, with pages that are looked up by key."""
+        return type("LongChangeList", (CappedList, super().get_changelist(request, **kwargs)), {})
 
 
 class OwnPage(LongList):

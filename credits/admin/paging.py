@@ -4,7 +4,8 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 MOST = 10_000
@@ -24,7 +25,7 @@ class Plenty(int):
 
 class CappedPaginator(Paginator):
     """
-    Pages of at most ``MOST`` rows, counted by reading at most one row more.
+    Pages of at most ``MOST`` rows, whose keys are read at once: filters are answered one time.
 
     Its ``count`` is an ``int`` as any paginator's; where there are more rows it is ``MOST`` and
     reads "more than 10,000", and ``is_capped`` says so.
@@ -35,18 +36,36 @@ class CappedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         """Count the rows, but no more of them than matter."""
-        counted = self._counted
-        return Plenty(self.most) if counted > self.most else counted
+        return Plenty(self.most) if self.is_capped else len(self._keys)
 
     @property
     def is_capped(self) -> bool:
         """Say whether there are more rows than the pages show."""
-        return self._counted > self.most
+        return len(self._keys) > self.most
+
+    def page(self, number: int | str) -> Page:
+        """Return a page; its rows are looked up by their keys."""
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        keys = self._keys[: self.most][first : first + self.per_page]
+        rows: Any = self.object_list
+        return Page(rows.filter(pk__in=keys), number, self)
 
     @cached_property
-    def _counted(self) -> int:
+    def _keys(self) -> list[Any]:
         rows: Any = self.object_list
-        if not hasattr(rows, "query"):
-            return len(rows)
-        # Unordered, and keys alone: the database takes whichever index finds rows soonest.
-        return int(rows.order_by().values("pk")[: self.most + 1].count())
+        return list(rows.values_list("pk", flat=True)[: self.most + 1])
+
+
+class CappedList:
+    """A mixin of ``ChangeList`` that takes its rows from the paginator, a single page's too."""
+
+    multi_page: bool
+    paginator: CappedPaginator
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page; without this Django asks for a short list again, and without a limit."""
+        super().get_results(request)  # type: ignore[misc]  # a mixin
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list

@@ -26,15 +26,14 @@ def name_fields() -> list[str]:
     """
     Return the fields of the user model that hold names.
 
-    They are those of ``search_fields`` in the host's own page of users, where they are texts of
-    that model without a lookup; else whichever of the usual names (``first_name``, …) it has.
-    The e-mail is not one of them: it is searched whole.
+    They are whichever of the usual ones it has (``first_name``, …), and those of ``search_fields``
+    in the host's own page of users that are texts of that model. The e-mail is none of them: it
+    is searched whole.
     """
     users = get_user_model()
     page = admin.site.get_model_admin(users) if admin.site.is_registered(users) else None
     told = [name.lstrip("^=@") for name in page.search_fields] if page else []
-    found = [name for name in told if _is_name(name)]
-    return found or [name for name in _NAMES if _is_name(name)]
+    return [name for name in dict.fromkeys([*_NAMES, *told]) if _is_name(name)]
 
 
 def find_professionals(term: str) -> list[ProfessionalId]:

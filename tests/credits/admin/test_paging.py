@@ -42,8 +42,12 @@ class TestCappedPaginator:
         assert len(queries) == 1
         assert "LIMIT 4" in queries[0]["sql"]
 
-    def test_pages_a_list_too(self):
-        assert OfThree([1, 2, 3, 4, 5], 2).count == 3
+    def test_shows_each_row_on_one_page_in_order(self):
+        paginator = pages(3)
+
+        rows = [row.pk for number in (1, 2) for row in paginator.page(number)]
+
+        assert rows == list(CreditBalance.objects.order_by("pk").values_list("pk", flat=True))
 
 
 class TestPlenty:
