@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from credits.admin.read_only import email_field
 from credits.models.balances import ProfessionalId
 
-MOST_NAMESAKES = 1_000
+MOST_NAMESAKES = 500
 """People of one name that a search goes on with: reading stops at so many."""
 
 _NAMES = ("first_name", "last_name", "name", "full_name", "business_name", "company_name")
@@ -38,7 +38,7 @@ def name_fields() -> list[str]:
 
 def find_professionals(term: str) -> list[ProfessionalId]:
     """
-    Return the ids of the users a search term means: the beginning of a name, 1,000 at most.
+    Return the ids of the users a search term means: the beginning of a name, 500 at most.
 
     With an ``@`` in it the term is an e-mail, and digits alone are an id, if there is such a user.
     """

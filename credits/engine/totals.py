@@ -122,23 +122,33 @@ def _step(*, using: str) -> int:
 
 
 def _postgresql_step(*, using: str) -> int:
+    # The order is what makes it safe. Every writer here has its transaction's id before it draws a
+    # key, because it locks a balance or moves a run first. So who may still bring a key up to this
+    # end has an id by now, below the one that this transaction gets when it locks the mark. The
+    # snapshot's own upper end would not do: it is next to the last id that is *over*, and open
+    # ones may be above it.
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT COALESCE(MAX(id), 0), txid_current_if_assigned() FROM credits_credittransaction"
+        )
+        end, id_before = cursor.fetchone()
     mark = _lock_mark(using=using)
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT txid_snapshot_xmin(txid_current_snapshot()),"
+            "SELECT txid_current(), txid_snapshot_xmin(txid_current_snapshot()),"
             " txid_snapshot_xmax(txid_current_snapshot())"
         )
-        oldest, newest = cursor.fetchone()
+        own, oldest, beyond = cursor.fetchone()
     counted = 0
     is_over = oldest >= mark.next_horizon
-    # A mark from the future came with a dump into a new cluster, where ids begin anew.
     if is_over and mark.next_through > mark.through:
         counted = _count_through(mark.next_through, mark, using=using)
-    if is_over or mark.next_horizon > newest:
-        # Every writer here has its transaction's id before it draws a key, because it locks a
-        # balance or moves a run first: whoever may still bring a key up to this end is below it.
+    # A mark from the future came with a dump into a new cluster, where ids begin anew.
+    is_free = is_over or mark.next_horizon > beyond
+    # In a transaction that wrote before this, the id is older than the end: nothing to go by.
+    if is_free and id_before is None:
         TotalsMark.objects.using(using).filter(pk=mark.pk).update(
-            next_through=_end(using=using), next_horizon=newest
+            next_through=end, next_horizon=own
         )
     return counted
 

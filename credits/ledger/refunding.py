@@ -165,9 +165,9 @@ def _is_open(lot: CreditTransaction, at: datetime) -> bool:
 
 def _returned(spend: CreditTransaction) -> int:
     refunds = CreditTransaction.objects.using(ledger_database()).filter(
-        # The professional is in the index, the origin is not.
+        # The professional is in the index, the origin is not. Nothing but refunds comes of a spend,
+        # and to ask for them by type would lead SQLite to the index of all refunds.
         professional_id=spend.professional_id,
-        transaction_type=TransactionType.REFUND,
         origin=spend,
     )
     return sum(refunds.values_list("amount", flat=True))

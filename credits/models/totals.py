@@ -42,7 +42,7 @@ class TotalsMark(models.Model):
         _("through"), default=0, help_text=_("The last transaction that is counted.")
     )
     # PostgreSQL alone: transactions up to ``next_through`` may be counted once every database
-    # transaction before ``next_horizon`` is over, because none of them can still bring a lower key.
+    # transaction below ``next_horizon`` is over, because no other can still bring a lower key.
     next_through = models.BigIntegerField(_("next through"), default=0)
     next_horizon = models.BigIntegerField(_("next horizon"), default=0)
 

@@ -15,8 +15,10 @@ from homezy.models import User
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+# For a module, not the session: while its loop runs, every other test of this process would be
+# taken for asynchronous code.
+@pytest.fixture(scope="module")
+def chromium(asynchronous: None) -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         if os.environ.get("REQUIRE_SERVICES") == "1":

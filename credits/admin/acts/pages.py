@@ -123,13 +123,12 @@ class Extend(ActPage):
 def _left_to_refund(spend: CreditTransaction) -> int:
     """Return what is left of all rows of a spend: one over both pools has two."""
     rows = CreditTransaction.objects.filter(professional_id=spend.professional_id)
-    spent = rows.filter(
-        transaction_type=TransactionType.SPEND, idempotency_key=spend.idempotency_key
-    )
-    # The professional is in the index, the origin is not.
-    refunded = rows.filter(transaction_type=TransactionType.REFUND, origin__in=spent)
-    moved = [*spent.values_list("amount", flat=True), *refunded.values_list("amount", flat=True)]
-    return -sum(moved)
+    spent = list(rows.filter(idempotency_key=spend.idempotency_key))
+    # Of a spend nothing comes but refunds. To ask for them by type would lead SQLite to the index
+    # of all refunds; the professional's own rows are few.
+    refunded = rows.filter(origin__in=[row.pk for row in spent])
+    left: int = -sum(row.amount for row in [*spent, *refunded])
+    return left
 
 
 class _WithActs:

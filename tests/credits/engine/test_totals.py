@@ -20,6 +20,7 @@ from tests.factories import (
     undo,
     use,
 )
+from tests.threads import TIMEOUT, Pause, threads
 
 
 def count_up() -> int:
@@ -126,6 +127,78 @@ class TestRollUp:
         assert sum(row.amount for row in totals()) == 18
         assert count_up() == 2
         assert sum(row.amount for row in totals()) == 18
+
+    @pytest.mark.engine("postgresql")
+    def test_waits_for_a_lower_key_of_a_transaction_that_began_last(self):
+        # The one that is done has the lower transaction id and the higher key.
+        slow, fast = make_professional(paid=1), make_professional(paid=1)
+        count_up()
+        written, may_commit = Event(), Event()
+
+        def write_slowly() -> None:
+            with transaction.atomic():
+                buy(slow, 7)
+                written.set()
+                assert may_commit.wait(TIMEOUT)
+
+        with threads() as started:
+            locked = Pause(after="FOR UPDATE")
+            done = started.start(lambda: buy(fast, 11), locked)
+            locked.wait()
+            writer = started.start(write_slowly)
+            assert written.wait(TIMEOUT)
+            locked.resume()
+            done.result(TIMEOUT)
+
+            assert count_up() == 0
+            may_commit.set()
+            writer.result(TIMEOUT)
+
+        assert count_up() == 2
+        assert sum(row.amount for row in totals()) == 20
+
+    @pytest.mark.engine("postgresql")
+    def test_notes_no_end_that_begins_between_its_look_and_its_lock(self):
+        # Whoever comes after the look at the end of the ledger is beyond that end.
+        slow, fast = make_professional(paid=1), make_professional(paid=1)
+        count_up()
+        written, may_commit = Event(), Event()
+
+        def write_slowly() -> None:
+            with transaction.atomic():
+                buy(slow, 7)
+                written.set()
+                assert may_commit.wait(TIMEOUT)
+
+        with threads() as started:
+            looked = Pause(after="MAX(id)")
+            counting = started.start(count_up, looked)
+            looked.wait()
+            writer = started.start(write_slowly)
+            assert written.wait(TIMEOUT)
+            buy(fast, 11)
+            looked.resume()
+            counting.result(TIMEOUT)
+            count_up()
+            may_commit.set()
+            writer.result(TIMEOUT)
+
+        count_up()
+        assert sum(row.amount for row in totals()) == 20
+
+    @pytest.mark.engine("postgresql")
+    def test_notes_nothing_in_a_transaction_that_wrote_before(self):
+        make_professional(paid=1)
+        count_up()
+        before = TotalsMark.objects.get()
+
+        with transaction.atomic():
+            make_professional(paid=1)
+            assert count_up() == 0
+
+        after = TotalsMark.objects.get()
+        assert (after.through, after.next_through) == (before.through, before.next_through)
+        assert count_up() == 1
 
     @pytest.mark.engine("postgresql")
     def test_forgets_a_mark_from_the_future(self):
