@@ -84,15 +84,16 @@ NOTICES = """
 INSERT INTO credits_notice (kind, key, professional_id, context, address, language, status, reason,
     attempts, next_attempt_at, message_id, created_at, sent_at)
 SELECT 'reset', 'fill:' || n, n, '{{}}', 'pro' || n || '@example.com', 'en',
-    CASE WHEN n % 50 = 0 THEN 'bounced' WHEN n % 100 = 1 THEN 'failed' ELSE 'delivered' END, '', 1,
+    CASE WHEN n % 50 = 0 THEN 'bounced' WHEN n % 100 = 2 THEN 'failed' ELSE 'delivered' END, '', 1,
     {now}, 'message-' || n, {now}, {now} FROM numbers WHERE n % 2 = 0
 """
 
 MOMENTS = {
     "sqlite": {
         # Spread over the month, as text in Django's own form.
-        "created_at": "strftime('%Y-%m-%d %H:%M:%S', 'now', 'start of month',"
-        " '-' || ago || ' months', '+' || (n * 37 % 1900000) || ' seconds')",
+        "created_at": "MIN(strftime('%Y-%m-%d %H:%M:%S', 'now', 'start of month',"
+        " '-' || ago || ' months', '+' || (n * 37 % 1900000) || ' seconds'),"
+        " strftime('%Y-%m-%d %H:%M:%S', 'now'))",
         "expires_at": "CASE WHEN months IS NULL THEN NULL WHEN step = 2 THEN strftime("
         "'%Y-%m-%d %H:%M:%S', 'now', 'start of month', '-6 months') ELSE strftime("
         "'%Y-%m-%d %H:%M:%S', 'now', '+' || (n * 61 % 15000000 + 3600) || ' seconds') END",
@@ -103,8 +104,8 @@ MOMENTS = {
         "now": "strftime('%Y-%m-%d %H:%M:%S', 'now')",
     },
     "postgresql": {
-        "created_at": "date_trunc('month', now()) - ago * interval '1 month'"
-        " + (n * 37 % 1900000) * interval '1 second'",
+        "created_at": "LEAST(now(), date_trunc('month', now()) - ago * interval '1 month'"
+        " + (n * 37 % 1900000) * interval '1 second')",
         "expires_at": "CASE WHEN months IS NULL THEN NULL WHEN step = 2 THEN"
         " date_trunc('month', now()) - interval '6 months'"
         " ELSE now() + (n * 61 % 15000000 + 3600) * interval '1 second' END",

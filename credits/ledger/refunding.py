@@ -108,15 +108,17 @@ def refund(
 def _refund_to_lots(
     book: Book, spend: CreditTransaction, amount: int, at: datetime, columns: dict[str, Any]
 ) -> CreditTransaction:
-    drawn = [
-        Draw(allocation.lot_id, -allocation.amount)
-        for allocation in spend.allocations.order_by("pk")
-    ]
+    allocations = list(spend.allocations.order_by("pk"))
+    drawn = [Draw(allocation.lot_id, -allocation.amount) for allocation in allocations]
+    prices = {allocation.lot_id: allocation.price for allocation in allocations}
+    taken = {draw.lot_id: draw.amount for draw in drawn}
+    returned = _returned(spend)
+    gone = {draw.lot_id: draw.amount for draw in give_back(drawn, returned=0, amount=returned)}
     back: list[Draw] = []
     regranted = 0
     price, currency = None, ""
     expires_at = at + timedelta(days=get_settings().refund_grace_days)
-    for draw in give_back(drawn, returned=_returned(spend), amount=amount):
+    for draw in give_back(drawn, returned=returned, amount=amount):
         lot = CreditTransaction.objects.using(ledger_database()).get(pk=draw.lot_id)
         last = _last_extension(lot)
         if last == lot and _is_open(lot, at):
@@ -124,7 +126,9 @@ def _refund_to_lots(
         else:
             regranted += draw.amount
             # A lot has one currency, that of the first draw: others are not converted.
-            worth = share_of(lot.price, draw.amount, lot.granted_amount)
+            worth = _worth_of(
+                prices[lot.pk], taken[lot.pk], before=gone.get(lot.pk, 0), now=draw.amount
+            )
             if worth is not None and currency in {"", lot.currency}:
                 price, currency = (price or Decimal(0)) + worth, lot.currency
             # Of several dates the latest: a refund never shortens what was promised.
@@ -146,6 +150,18 @@ def _refund_to_lots(
         **columns,
         **lot_columns,
     )
+
+
+def _worth_of(price: Decimal | None, taken: int, *, before: int, now: int) -> Decimal | None:
+    """
+    Return what ``now`` credits are worth of a draw that took ``taken`` for ``price``, a negative.
+
+    After ``before`` others went back: all parts together are worth what the draw took, to the cent.
+    """
+    if price is None:
+        return None
+    first, last = (share_of(-price, part, taken) for part in (before, before + now))
+    return None if first is None or last is None else last - first
 
 
 def _last_extension(lot: CreditTransaction) -> CreditTransaction:

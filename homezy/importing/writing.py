@@ -181,16 +181,17 @@ def _create_users(documents: Sequence[UserDocument]) -> dict[str, int]:
 
 def _write_ledgers(ledgers: Sequence[tuple[int, History]], there: _Present) -> None:
     writers = [_LedgerWriter(key, history) for key, history in ledgers]
-    while wave := [row for writer in writers for row in writer.next_rows()]:
-        CreditTransaction.objects.bulk_create(wave)
-    CreditAllocation.objects.bulk_create(
-        allocation for writer in writers for allocation in writer.allocations()
-    )
+    # Balances before the ledger, as every writer does: whoever counts the ledger relies on it.
     old = [writer.balance() for writer in writers if writer.key in there.balances]
     for balance in old:
         balance.save(force_update=True)
     CreditBalance.objects.bulk_create(
         writer.balance() for writer in writers if writer.key not in there.balances
+    )
+    while wave := [row for writer in writers for row in writer.next_rows()]:
+        CreditTransaction.objects.bulk_create(wave)
+    CreditAllocation.objects.bulk_create(
+        allocation for writer in writers for allocation in writer.allocations()
     )
 
 

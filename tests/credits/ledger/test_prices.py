@@ -111,6 +111,15 @@ class TestARefund:
         assert (refunded.price, refunded.remaining_price) == (Decimal("6.67"), Decimal("6.67"))
         assert refunded.currency == "AED"
 
+    @pytest.mark.parametrize("price", ["10", "0.05"])
+    def test_in_parts_is_worth_what_the_spend_took(self, aisha, price):
+        book(aisha, 3, price)
+        spent = use(aisha, 3)
+
+        parts = [undo(spent, 1, at=AUGUST)[0].price for _ in range(3)]
+
+        assert sum(parts) == Decimal(price)
+
     def test_converts_no_currency(self, aisha):
         book(aisha, 3, "10")
         book(aisha, 3, "30", "USD")
