@@ -65,6 +65,7 @@ class Book:
         check_moment("at", at)
         self._using = ledger_database()
         self._at = at
+        self._lots: dict[int, CreditTransaction] = {}
         self.balance = self._lock(professional_id)
 
     def _lock(self, professional_id: ProfessionalId) -> CreditBalance:
@@ -152,10 +153,12 @@ class Book:
     def _allocate(self, row: CreditTransaction, draws: Iterable[Draw]) -> None:
         ledger = CreditTransaction.objects.using(self._using)
         draws = list(draws)
-        lots = ledger.in_bulk([draw.lot_id for draw in draws])
+        # A spend has read its lots under the lock already, to choose among them.
+        if unread := {draw.lot_id for draw in draws} - self._lots.keys():
+            self._lots |= ledger.in_bulk(unread)
         allocations = []
         for draw in draws:
-            lot = lots[draw.lot_id]
+            lot = self._lots[draw.lot_id]
             left = lot.remaining_amount + draw.amount
             worth = share_of(lot.price, left, lot.granted_amount)
             price = None
@@ -165,6 +168,7 @@ class Book:
                 CreditAllocation(lot=lot, transaction=row, amount=draw.amount, price=price)
             )
             ledger.filter(pk=lot.pk).update(remaining_amount=left, remaining_price=worth)
+            lot.remaining_amount, lot.remaining_price = left, worth
         CreditAllocation.objects.using(self._using).bulk_create(allocations)
 
     def _move_balance(
@@ -187,12 +191,14 @@ class Book:
 
     def spendable_lots(self) -> list[CreditTransaction]:
         """Return the lots a spend may draw on, in its order: soonest to expire, then oldest."""
-        return list(
+        lots = list(
             CreditTransaction.objects.using(self._using)
             .spendable(self._at)
             .filter(professional_id=self.balance.pk)
             .order_by("expires_at", "created_at", "pk")
         )
+        self._lots |= {lot.pk: lot for lot in lots}
+        return lots
 
 
 def check_user(user_id: ProfessionalId) -> None:
