@@ -32,7 +32,7 @@ from aiosmtpd.controller import Controller
 SERVICES = ("smtp", "mailgun", "postmark", "amazon_ses", "resend", "brevo")
 DEDUPLICATING = {"resend": timedelta(hours=24), "brevo": timedelta(minutes=15)}
 
-CLIENT_TIMEOUT = 0.25
+CLIENT_TIMEOUT = 1.0
 """Seconds that a sender waits for an answer."""
 
 FAULTS = (

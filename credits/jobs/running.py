@@ -27,7 +27,7 @@ from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFa
 from credits.models import JobFailure, JobRun
 from credits.models.balances import ProfessionalId
 from credits.notices.staging import promise_run_notice
-from credits.signals import run_finished
+from credits.signals import run_finished, run_started
 
 HOPELESS_AFTER = 100
 """So many professionals failed and none succeeded: the fault is not theirs, the run gives up."""
@@ -222,6 +222,7 @@ def _start(record: JobRun, *, using: str) -> JobRun:
     if dead is not None:
         dead.refresh_from_db(using=using)
         run_finished.send_robust(sender=JobRun, run=dead)
+    run_started.send_robust(sender=JobRun, run=record)
     return record
 
 

@@ -1,0 +1,69 @@
+"""credits.jobs.named: the jobs by name, for whoever starts them from elsewhere."""
+
+import pytest
+from django.db import DatabaseError
+
+from credits.jobs import named
+from credits.jobs.named import Ending, JobName, run_job
+from credits.models import JobRun
+from tests.factories import AUGUST, JULY_15, MARCH, make_professional
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class TestRunJob:
+    def test_does_the_job_and_names_its_run(self):
+        make_professional(free=30)
+
+        outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
+
+        run = JobRun.objects.get()
+        assert (outcome.ending, outcome.run_id, run.trigger) == (Ending.SUCCEEDED, run.pk, "http")
+        assert outcome.message == f"Run {run.pk}: total 1, succeeded 1, failed 0, credits +70."
+
+    def test_a_repeated_call_does_what_is_left(self):
+        make_professional(paid=5)
+
+        first, second = (run_job(JobName.EXPIRY, as_of=AUGUST, trigger="http") for _ in range(2))
+
+        assert "credits -5" in first.message
+        assert "credits +0" in second.message
+
+    def test_says_that_another_run_is_active(self):
+        under_way = JobRun.objects.create(
+            job=JobRun.Job.EXPIRY,
+            status=JobRun.Status.RUNNING,
+            as_of=JULY_15,
+            started_at=JULY_15,
+            heartbeat_at=JULY_15.replace(year=2100),
+            host="elsewhere",
+            process_id=1,
+        )
+
+        outcome = run_job(JobName.EXPIRY, as_of=AUGUST, trigger="http")
+
+        assert (outcome.ending, outcome.run_id) == (Ending.ALREADY_ACTIVE, under_way.pk)
+
+    def test_says_why_it_failed(self, settings):
+        settings.CREDITS = {}
+
+        outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
+
+        assert outcome.ending == Ending.FAILED
+        assert "ELIGIBLE_PROFESSIONALS" in outcome.message
+
+    def test_keeps_to_one_line_of_what_the_database_said(self, monkeypatch):
+        def refuse(**arguments: object) -> None:
+            raise DatabaseError("gone\nDETAIL: not for everybody")
+
+        monkeypatch.setattr(named, "send_notices", refuse)
+
+        outcome = run_job(JobName.SENDING, as_of=MARCH, trigger="http")
+
+        assert (outcome.ending, outcome.message) == (Ending.FAILED, "gone")
+
+    def test_sends_notices(self):
+        outcome = run_job(JobName.SENDING, as_of=MARCH, trigger="http")
+
+        assert outcome.ending == Ending.SUCCEEDED
+        assert outcome.message == "Sent 0, failed 0, parked 0 notices."
