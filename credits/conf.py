@@ -58,6 +58,24 @@ class CreditsSettings:
     action_url: str = ""
     """Where the button of an expiry warning leads; no button without it."""
 
+    trigger_secret: str = ""
+    """What signs requests that start jobs, 32 characters or more; without it none is taken."""
+
+    trigger_secret_fallbacks: tuple[str, ...] = ()
+    """Earlier secrets, taken as long as somebody still signs with them."""
+
+    trigger_google_audience: str = ""
+    """The audience that tokens of Google Cloud Scheduler must be meant for, to the letter."""
+
+    trigger_google_account: str = ""
+    """The service account, by its e-mail address, whose tokens start jobs."""
+
+    trigger_jobs: tuple[str, ...] = ("run_due_credit_jobs",)
+    """The jobs that a request may start."""
+
+    trigger_seconds: int = 30
+    """Seconds between two starts of one job by requests, at least."""
+
 
 _LEAST = {
     "monthly_free_credits": 0,
@@ -67,6 +85,7 @@ _LEAST = {
     "lease_seconds": 1,
     "min_credits_to_warn": 1,
     "notices_per_second": 1,
+    "trigger_seconds": 1,
 }
 
 
