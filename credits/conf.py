@@ -106,17 +106,19 @@ def problems(given: Mapping[str, Any]) -> list[str]:
 
 def _problem(name: str, value: Any, *, like: Any) -> str | None:
     """Return what is wrong with a value; its default shows what kind it must be."""
+    # What is wrong is printed and logged.
+    shown = "what it is" if "secret" in name else repr(value)
     if isinstance(like, tuple):
         kind = int if name == "expiry_warning_days" else str
         if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
-            return f"must be a list of {kind.__name__}, not {value!r}"
+            return f"must be a list of {kind.__name__}, not {shown}"
         if kind is int and any(item < 1 for item in value):
             return f"must hold whole days of at least 1, not {value!r}"
         if name == "send_window" and not _is_window(value):
             return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
     # A bool is an int to isinstance, and True is no number of credits.
     elif type(value) is not type(like):
-        return f"must be {type(like).__name__}, not {value!r}"
+        return f"must be {type(like).__name__}, not {shown}"
     elif name in _LEAST and value < _LEAST[name]:
         return f"must be at least {_LEAST[name]}, not {value}"
     return None

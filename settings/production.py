@@ -45,8 +45,9 @@ CREDITS = base.CREDITS | {
     "TRIGGER_SECRET_FALLBACKS": environment.words("TRIGGER_SECRET_FALLBACKS", default=""),
     "TRIGGER_GOOGLE_AUDIENCE": environment.text("TRIGGER_GOOGLE_AUDIENCE", default=""),
     "TRIGGER_GOOGLE_ACCOUNT": environment.text("TRIGGER_GOOGLE_ACCOUNT", default=""),
-    "TRIGGER_JOBS": environment.words("TRIGGER_JOBS", default="run_due_credit_jobs"),
 }
+if _jobs := environment.words("TRIGGER_JOBS", default=""):
+    CREDITS["TRIGGER_JOBS"] = _jobs
 
 # Where EMAIL_SERVICE is smtp.
 EMAIL_HOST = environment.text("EMAIL_HOST", default="localhost")

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +20,7 @@ from homezy.models import User
 from tests.books import all_tables
 from tests.factories import APRIL, make_lot_holders, make_professional, make_run, make_user
 from tests.processes import database_url
+from tests.waiting import waiting_until
 
 pytestmark = pytest.mark.django_db
 
@@ -297,14 +297,6 @@ class TestTrigger:
     @pytest.mark.parametrize("trigger", ["command", "cron", "admin", "admin::x", "admin:x:y"])
     def test_of_others_names_nobody(self, trigger: str):
         assert starting.actor_key(trigger) is None
-
-
-def waiting_until(done: Any) -> Iterator[None]:
-    """Yield until it is done; fail after a minute."""
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end, "It took more than a minute."
-        yield time.sleep(0.05)
 
 
 class TestInEarnest:
