@@ -88,7 +88,7 @@ def job_of(event: Mapping[str, Any]) -> JobName:
     names = [event.get("job"), (detail or {}).get("job")]
     names += [str(arn).rpartition("/")[2] for arn in event.get("resources", [])]
     for name in names:
-        if name in set(JobName):
+        if name in list(JobName):
             return JobName(name)
     given = next((name for name in names if name), None)
     raise ValueError(

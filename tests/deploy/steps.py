@@ -41,12 +41,14 @@ def follow(
     for tool in tools:
         program = programs / tool
         program.write_text(
-            f'#!/bin/sh\nprintf "%s\\0" {tool} "$@" >> {told}\necho >> {told}\necho told\n'
+            f'#!/bin/sh\nprintf "%s\\0" {tool} "$@" >> {told}\necho >> {told}\n'
+            "cat > /dev/null\necho told\n"
         )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", steps_of(readme)],
         cwd=directory,
+        stdin=subprocess.DEVNULL,
         env={"PATH": f"{programs}:/usr/bin:/bin", **environment},
         check=True,
         capture_output=True,

@@ -174,7 +174,13 @@ class TestJobOf:
 
     @pytest.mark.parametrize(
         "event",
-        [{}, {"job": "flush"}, {"detail": "[]"}, {"detail": None, "resources": ["x/y"]}],
+        [
+            {},
+            {"job": "flush"},
+            {"job": ["flush"]},
+            {"detail": "[]"},
+            {"detail": None, "resources": ["x/y"]},
+        ],
         ids=str,
     )
     def test_is_said_to_be_missing(self, event: dict[str, Any]):
