@@ -143,7 +143,8 @@ def function(
                 f"--port={port}",
             ],
             cwd=steps[0] / "gcp",
-            env=environment | {"PYTHONPATH": str(turned), "PATH": "/usr/bin:/bin"},
+            env=environment
+            | {"PYTHONPATH": str(turned), "PATH": "/usr/bin:/bin", "HOME": str(turned)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
