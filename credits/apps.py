@@ -32,6 +32,7 @@ class CreditsConfig(AppConfig):
         checks.register(own_checks.check_triggers, checks.Tags.database)
         checks.register(own_checks.check_mail)
         checks.register(own_checks.check_links)
+        checks.register(own_checks.check_triggering)
         if webhooks.has_anymail():
             from anymail import signals
 

@@ -13,7 +13,10 @@ from django.utils.module_loading import import_string
 from credits.conf import CreditsSettings, problems
 from credits.engine import triggers
 from credits.engine.database import ledger_database
+from credits.jobs.named import JobName
 from credits.notices import webhooks
+from credits.triggering.google import has_google_auth
+from credits.triggering.signing import LEAST_SECRET
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -143,6 +146,55 @@ def check_links(**kwargs: Any) -> list[CheckMessage]:
                 " nowhere, and no mail service can report a bounce.",
                 hint='Add path("credits/", include("credits.urls")) to ROOT_URLCONF.',
                 id="credits.W004",
+            )
+        )
+    return messages
+
+
+def check_triggering(**kwargs: Any) -> list[CheckMessage]:
+    """Look whether requests that start jobs are guarded well, and whether the jobs exist."""
+    given = getattr(settings, "CREDITS", {})
+    if problems(given):
+        return []
+    messages: list[CheckMessage] = []
+    secrets = {
+        "TRIGGER_SECRET": [given.get("TRIGGER_SECRET", "")],
+        "TRIGGER_SECRET_FALLBACKS": given.get("TRIGGER_SECRET_FALLBACKS", []),
+    }
+    messages += [
+        Error(
+            f'CREDITS["{key}"] holds fewer than {LEAST_SECRET} characters: it is not taken.',
+            hint='python -c "import secrets; print(secrets.token_urlsafe(48))" makes one.',
+            id="credits.E006",
+        )
+        for key, values in secrets.items()
+        if any(value and len(value) < LEAST_SECRET for value in values)
+    ]
+    messages += [
+        Error(
+            f'CREDITS["TRIGGER_JOBS"] names {job!r}, which is no job.',
+            hint=f"The jobs are {', '.join(JobName)}.",
+            id="credits.E007",
+        )
+        for job in given.get("TRIGGER_JOBS", [])
+        if job not in set(JobName)
+    ]
+    halves = [bool(given.get(f"TRIGGER_GOOGLE_{word}")) for word in ("AUDIENCE", "ACCOUNT")]
+    if any(halves) and not all(halves):
+        messages.append(
+            Error(
+                'Of CREDITS["TRIGGER_GOOGLE_AUDIENCE"] and CREDITS["TRIGGER_GOOGLE_ACCOUNT"] one'
+                " is missing: no token of Google is taken.",
+                hint="Set both: the audience of the scheduler's job, and its service account.",
+                id="credits.E008",
+            )
+        )
+    if all(halves) and not has_google_auth():
+        messages.append(
+            Error(
+                "Tokens of Google cannot be verified: google-auth is not installed.",
+                hint='pip install "django-credits-ledger[google]"',
+                id="credits.E009",
             )
         )
     return messages

@@ -58,6 +58,24 @@ class CreditsSettings:
     action_url: str = ""
     """Where the button of an expiry warning leads; no button without it."""
 
+    trigger_secret: str = ""
+    """What signs requests that start jobs, 32 characters or more; without it none is taken."""
+
+    trigger_secret_fallbacks: tuple[str, ...] = ()
+    """Earlier secrets, taken as long as somebody still signs with them."""
+
+    trigger_google_audience: str = ""
+    """The audience that tokens of Google Cloud Scheduler must be meant for, to the letter."""
+
+    trigger_google_account: str = ""
+    """The service account, by its e-mail address, whose tokens start jobs."""
+
+    trigger_jobs: tuple[str, ...] = ("run_due_credit_jobs",)
+    """The jobs that a request may start."""
+
+    trigger_seconds: int = 30
+    """Seconds between two starts of one job by requests, at least."""
+
 
 _LEAST = {
     "monthly_free_credits": 0,
@@ -67,6 +85,7 @@ _LEAST = {
     "lease_seconds": 1,
     "min_credits_to_warn": 1,
     "notices_per_second": 1,
+    "trigger_seconds": 1,
 }
 
 
@@ -87,17 +106,19 @@ def problems(given: Mapping[str, Any]) -> list[str]:
 
 def _problem(name: str, value: Any, *, like: Any) -> str | None:
     """Return what is wrong with a value; its default shows what kind it must be."""
+    # What is wrong is printed and logged.
+    shown = "what it is" if "secret" in name else repr(value)
     if isinstance(like, tuple):
         kind = int if name == "expiry_warning_days" else str
         if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
-            return f"must be a list of {kind.__name__}, not {value!r}"
+            return f"must be a list of {kind.__name__}, not {shown}"
         if kind is int and any(item < 1 for item in value):
             return f"must hold whole days of at least 1, not {value!r}"
         if name == "send_window" and not _is_window(value):
             return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
     # A bool is an int to isinstance, and True is no number of credits.
     elif type(value) is not type(like):
-        return f"must be {type(like).__name__}, not {value!r}"
+        return f"must be {type(like).__name__}, not {shown}"
     elif name in _LEAST and value < _LEAST[name]:
         return f"must be at least {_LEAST[name]}, not {value}"
     return None

@@ -62,15 +62,15 @@ def text(name: str, *, default: str | None = None) -> str:
     return default
 
 
-def words(name: str) -> list[str]:
+def words(name: str, *, default: str | None = None) -> list[str]:
     """
-    Return the comma-separated words in ``name``.
+    Return the comma-separated words in ``name``, or in ``default`` where it is unset.
 
     Raises:
-        ImproperlyConfigured: there is none.
+        ImproperlyConfigured: there is none, and there is no default.
     """
-    found = [word for part in text(name).split(",") if (word := part.strip())]
-    if not found:
+    found = [word for part in text(name, default=default).split(",") if (word := part.strip())]
+    if not found and default is None:
         raise ImproperlyConfigured(f"{name} must hold words with commas between; it holds none.")
     return found
 

@@ -40,7 +40,14 @@ CREDITS = base.CREDITS | {
     # Mail providers take the link that stops a reminder over HTTPS alone.
     "SITE_URL": environment.https_url("SITE_URL"),
     "ACTION_URL": environment.text("ACTION_URL", default=""),
+    # Requests that start jobs: off as long as there is neither a secret nor Google's two.
+    "TRIGGER_SECRET": environment.text("TRIGGER_SECRET", default=""),
+    "TRIGGER_SECRET_FALLBACKS": environment.words("TRIGGER_SECRET_FALLBACKS", default=""),
+    "TRIGGER_GOOGLE_AUDIENCE": environment.text("TRIGGER_GOOGLE_AUDIENCE", default=""),
+    "TRIGGER_GOOGLE_ACCOUNT": environment.text("TRIGGER_GOOGLE_ACCOUNT", default=""),
 }
+if _jobs := environment.words("TRIGGER_JOBS", default=""):
+    CREDITS["TRIGGER_JOBS"] = _jobs
 
 # Where EMAIL_SERVICE is smtp.
 EMAIL_HOST = environment.text("EMAIL_HOST", default="localhost")

@@ -76,9 +76,10 @@ def poison(
             )
 
 
-def mend(*, table: str = "credits_credittransaction") -> None:
+def mend() -> None:
     """Take the poison away."""
     connection.check_constraints()
-    where = f" ON {table}" if connection.vendor == "postgresql" else ""
+    # A function takes its trigger along.
+    what = "FUNCTION poison() CASCADE" if connection.vendor == "postgresql" else "TRIGGER poison"
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP TRIGGER poison{where}")
+        cursor.execute(f"DROP {what}")

@@ -22,6 +22,7 @@ from credits.admin.skin import ModelAdmin
 from credits.engine.database import ledger_database
 from credits.engine.tally import Forecast
 from credits.exceptions import CreditsError
+from credits.jobs import detached
 from credits.jobs.expiry import forecast_expiry
 from credits.jobs.reset import forecast_reset
 from credits.jobs.running import refuse_if_active
@@ -99,13 +100,13 @@ class RunNow(ModelAdmin):
             forecast=forecast and _shown(forecast),
             is_confirming=step == "confirm" and forecast is not None,
             expected=forecast.tally.succeeded if forecast else 0,
-            token=starting.new_token(),
+            token=detached.new_token(),
         )
 
     def started_view(self, request: HttpRequest, job: str, token: str) -> HttpResponse:
         """Wait for the run that a form started, then go to its page."""
         self._check(request, job)
-        if not starting.is_token(token):
+        if not detached.is_token(token):
             raise Http404
         trigger = starting.trigger_of(request.user.pk, token)
         runs = JobRun.objects.using(ledger_database()).filter(job=job, trigger=trigger)
@@ -116,7 +117,7 @@ class RunNow(ModelAdmin):
             if "fragment" not in request.GET:
                 return HttpResponseRedirect(target)
             return self._fragment(request, "_starting.html", target=target)
-        words = starting.last_words(token)
+        words = detached.last_words(token)
         if words == "":
             words = _("The process ended without a word; the server's log may tell more.")
         context = {"problem": words or "", "is_late": False}
@@ -148,18 +149,14 @@ class RunNow(ModelAdmin):
         self, request: HttpRequest, job: str, professional: Any, now: datetime
     ) -> HttpResponse:
         token = request.POST.get("token", "")
-        if not starting.is_token(token):
+        if not detached.is_token(token):
             raise PermissionDenied
         trigger = starting.trigger_of(request.user.pk, token)
         # A form that was sent again long after: its process has ended and taken its file along.
         runs = JobRun.objects.using(ledger_database()).filter(job=job, trigger=trigger)
         if not runs.exists():
-            starting.start(
-                job,
-                trigger=trigger,
-                token=token,
-                professional_key=professional.pk if professional else None,
-            )
+            only = [f"--professional={professional.pk}"] if professional else []
+            detached.start(job, f"--trigger={trigger}", "--verbosity=0", *only, token=token)
         url = reverse(f"{self.admin_site.name}:credits_jobrun_started", args=[job, token])
         query = urlencode({"of": _expected(request), "begun": int(now.timestamp())})
         return HttpResponseRedirect(f"{url}?{query}")

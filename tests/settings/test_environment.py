@@ -48,6 +48,9 @@ class TestWords:
         with pytest.raises(ImproperlyConfigured, match=NAME):
             environment.words(NAME)
 
+    def test_none_is_fine_where_there_is_a_default(self, say):
+        assert environment.words(NAME, default="") == []
+
 
 class TestNumber:
     def test_is_what_the_variable_says(self, say):

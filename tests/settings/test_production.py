@@ -42,6 +42,16 @@ class TestProduction:
             pytest.param({"DATABASE_URL": "sqlite:////var/lib/credits.sqlite3"}, id="SQLite"),
             pytest.param({"EMAIL_SERVICE": "smtp"}, id="SMTP"),
             pytest.param({"TRUST_X_FORWARDED_PROTO": "yes"}, id="behind a proxy"),
+            pytest.param(
+                {
+                    "TRIGGER_SECRET": "correct-horse-battery-staple-0123456789",
+                    "TRIGGER_SECRET_FALLBACKS": "an-earlier-secret-that-somebody-still-has",
+                    "TRIGGER_GOOGLE_AUDIENCE": "https://credits.example",
+                    "TRIGGER_GOOGLE_ACCOUNT": "scheduler@homezy.iam.gserviceaccount.com",
+                    "TRIGGER_JOBS": "reset_monthly_credits, expire_credits",
+                },
+                id="started by requests",
+            ),
         ],
     )
     def test_passes_the_deployment_check(self, change):

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,11 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from credits.admin import starting
+from credits.jobs import detached
 from credits.models import CreditTransaction, JobRun
 from homezy.models import User
 from tests.books import all_tables
 from tests.factories import APRIL, make_lot_holders, make_professional, make_run, make_user
 from tests.processes import database_url
+from tests.waiting import waiting_until
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def operator(client: Client) -> Client:
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of what processes say, empty at first."""
-    monkeypatch.setattr(starting.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(detached.tempfile, "gettempdir", lambda: str(tmp_path))
     return tmp_path
 
 
@@ -57,7 +58,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         words.append(command)
         return Process()
 
-    monkeypatch.setattr(starting, "spawn", spawn)
+    monkeypatch.setattr(detached, "spawn", spawn)
     return words
 
 
@@ -162,7 +163,7 @@ class TestRunNow:
         assert started == []
         assert page.context["is_confirming"]
         assert 'name="of" value="3"' in page.content.decode()
-        assert starting.is_token(page.context["token"])
+        assert detached.is_token(page.context["token"])
 
     def test_starts_the_command_and_waits_for_its_run(
         self, operator: Client, started: list[list[str]]
@@ -260,9 +261,9 @@ class TestWaiting:
             script = "import sys; sys.exit('Warning: old\\nCommandError: <b>No</b> database.')"
             return subprocess.Popen([sys.executable, "-c", script], stderr=stderr)
 
-        monkeypatch.setattr(starting, "spawn", spawn)
+        monkeypatch.setattr(detached, "spawn", spawn)
         operator.post(EXPIRY, {"step": "start", "token": TOKEN})
-        for _ in waiting_until(lambda: starting.last_words(TOKEN) is not None):
+        for _ in waiting_until(lambda: detached.last_words(TOKEN) is not None):
             pass
 
         page = operator.get(self.URL).content.decode()
@@ -274,7 +275,7 @@ class TestWaiting:
     def test_tells_why_no_process_could_be_started(
         self, operator: Client, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(starting, "_python", lambda: "/nowhere/python")
+        monkeypatch.setattr(detached, "_python", lambda: "/nowhere/python")
 
         operator.post(EXPIRY, {"step": "start", "token": TOKEN})
 
@@ -298,14 +299,6 @@ class TestTrigger:
         assert starting.actor_key(trigger) is None
 
 
-def waiting_until(done: Any) -> Iterator[None]:
-    """Yield until it is done; fail after a minute."""
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end, "It took more than a minute."
-        yield time.sleep(0.05)
-
-
 class TestInEarnest:
     @pytest.mark.django_db(transaction=True)
     def test_a_click_runs_the_job_in_a_process_that_names_who_clicked(
@@ -319,7 +312,7 @@ class TestInEarnest:
         answer = operator.post(EXPIRY, {"step": "start", "token": token, "of": 3})
         runs = JobRun.objects.exclude(status=JobRun.Status.RUNNING)
         for _ in waiting_until(runs.exists):
-            assert starting.last_words(token) is None
+            assert detached.last_words(token) is None
 
         run = runs.get()
         assert run.status == JobRun.Status.SUCCEEDED
