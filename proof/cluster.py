@@ -14,9 +14,12 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 @contextmanager
-def on_cluster(parameters: Mapping[str, str]) -> Iterator[Server]:
+def on_cluster(parameters: Mapping[str, str], *, within: Path = Path("/tmp")) -> Iterator[Server]:
     """Lead Django to a fresh cluster, migrated, until the block ends."""
-    with throwaway_server(parameters) as server, led_to(server.directory, name="postgres"):
+    with (
+        throwaway_server(parameters, within=within) as server,
+        led_to(server.directory, name="postgres"),
+    ):
         call_command("migrate", verbosity=0)
         yield server
 

@@ -79,6 +79,9 @@ def poison(
 def mend(*, table: str = "credits_credittransaction") -> None:
     """Take the poison away."""
     connection.check_constraints()
-    where = f" ON {table}" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP TRIGGER poison{where}")
+        if connection.vendor == "postgresql":
+            cursor.execute(f"DROP TRIGGER poison ON {table}")
+            cursor.execute("DROP FUNCTION poison")
+        else:
+            cursor.execute("DROP TRIGGER poison")

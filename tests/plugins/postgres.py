@@ -51,11 +51,13 @@ def throwaway_cluster(parameters: Mapping[str, str] = FAST) -> Iterator[str]:
 
 
 @contextmanager
-def throwaway_server(parameters: Mapping[str, str] = FAST) -> Iterator["Server"]:
+def throwaway_server(
+    parameters: Mapping[str, str] = FAST, *, within: Path = Path("/tmp")
+) -> Iterator["Server"]:
     """Do what ``throwaway_cluster`` does, and yield the server, which can crash and come back."""
     binaries = find_binaries()
     # Not TMPDIR: the path of a socket has room for 107 characters, and macOS's alone takes 60.
-    with tempfile.TemporaryDirectory(prefix="credits-pg-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="credits-pg-", dir=within) as name:
         directory = Path(name)
         prefix = _prefix(directory)
         _create(binaries, directory, prefix)
