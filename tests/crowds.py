@@ -8,10 +8,10 @@ from django.db import connection
 from django.db.models import CharField, F, JSONField, QuerySet, Value
 from django.db.models.functions import Cast, Concat, Mod
 
-from credits.engine import triggers
 from credits.engine.inserting import insert_select
-from credits.models import CreditAllocation, CreditBalance, CreditTransaction, JobRun
+from credits.models import CreditBalance, CreditTransaction
 from homezy.models import Role, User, Verification
+from proof.stage import clear
 from tests.factories import JANUARY
 
 SIBLINGS = 1_000
@@ -38,7 +38,7 @@ def crowd(count: int, *, lots_expire_at: datetime | None = None) -> Iterator[Que
             _analyze()
         yield User.objects.order_by("pk")
     finally:
-        _wipe()
+        clear()
 
 
 def _make_users(count: int) -> None:
@@ -100,21 +100,3 @@ def _analyze() -> None:
     """Do at once what autovacuum would do in a minute: plans that know how large the tables are."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-
-
-def _wipe() -> None:
-    """Empty the tables; on SQLite the flush would look for the children of every single row."""
-    triggers.drop(using="default")
-    names = [
-        f'"{model._meta.db_table}"'
-        for model in (CreditAllocation, CreditTransaction, CreditBalance, JobRun, User)
-    ]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(f"TRUNCATE {', '.join(names)} CASCADE")
-        else:
-            cursor.execute("PRAGMA foreign_keys = OFF")
-            for name in names:
-                cursor.execute(f"DELETE FROM {name}")
-            cursor.execute("PRAGMA foreign_keys = ON")
-    triggers.install(using="default")

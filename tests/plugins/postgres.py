@@ -46,14 +46,27 @@ def throwaway_cluster(parameters: Mapping[str, str] = FAST) -> Iterator[str]:
     Raises:
         PostgreSQLUnavailable: no server is installed, or it does not start.
     """
+    with throwaway_server(parameters) as server:
+        yield server.url
+
+
+@contextmanager
+def throwaway_server(
+    parameters: Mapping[str, str] = FAST, *, within: Path = Path("/tmp")
+) -> Iterator["Server"]:
+    """Do what ``throwaway_cluster`` does, and yield the server, which can crash and come back."""
     binaries = find_binaries()
     # Not TMPDIR: the path of a socket has room for 107 characters, and macOS's alone takes 60.
-    with tempfile.TemporaryDirectory(prefix="credits-pg-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="credits-pg-", dir=within) as name:
         directory = Path(name)
         prefix = _prefix(directory)
         _create(binaries, directory, prefix)
-        with _server(binaries, directory, prefix, parameters):
-            yield f"postgresql:///postgres?host={directory}&user=postgres"
+        server = Server(binaries, directory, prefix, parameters)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.crash()
 
 
 def find_binaries() -> Path:
@@ -114,40 +127,65 @@ def _create(binaries: Path, directory: Path, prefix: list[str]) -> None:
         raise PostgreSQLUnavailable(f"PostgreSQL's initdb failed: {result.stderr.strip()}")
 
 
-@contextmanager
-def _server(
-    binaries: Path, directory: Path, prefix: list[str], parameters: Mapping[str, str]
-) -> Iterator[None]:
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(directory),
-        "max_connections": "100",
-        **parameters,
-    }
-    log = directory / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [
-                *prefix,
-                binaries / "postgres",
-                "-D",
-                directory / "data",
-                *(f"--{name}={value}" for name, value in settings.items()),
-            ],
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C is for the tests: they close their connections before the server goes.
-            start_new_session=True,
-        )
-    try:
-        _wait_for(server, directory, log)
-        yield
-    finally:
-        # An immediate shutdown: nothing is kept, so nothing need be tidied.
-        server.send_signal(signal.SIGQUIT)
-        server.wait()
+class Server:
+    """A server on a directory of its own."""
+
+    def __init__(
+        self, binaries: Path, directory: Path, prefix: list[str], parameters: Mapping[str, str]
+    ) -> None:
+        self._binaries = binaries
+        self.directory = directory
+        """Where its data and its socket are."""
+
+        self._prefix = prefix
+        self._parameters = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(directory),
+            "max_connections": "100",
+            **parameters,
+        }
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The libpq URL of its database."""
+        return f"postgresql:///postgres?host={self.directory}&user=postgres"
+
+    def start(self) -> None:
+        """
+        Start it and wait until it answers; after a crash it recovers first.
+
+        Raises:
+            PostgreSQLUnavailable: it does not start.
+        """
+        log = self.directory / "log"
+        with log.open("ab") as output:
+            self._running = subprocess.Popen(
+                [
+                    *self._prefix,
+                    self._binaries / "postgres",
+                    "-D",
+                    self.directory / "data",
+                    *(f"--{name}={value}" for name, value in self._parameters.items()),
+                ],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for the tests: they close their connections before the server goes.
+                start_new_session=True,
+            )
+        try:
+            _wait_for(self._running, self.directory, log)
+        except BaseException:
+            self.crash()
+            raise
+
+    def crash(self) -> None:
+        """Stop it as it stands, ``immediate``: nothing is tidied, and clients are cut off."""
+        if self._running is not None:
+            self._running.send_signal(signal.SIGQUIT)
+            self._running.wait()
 
 
 def _wait_for(server: subprocess.Popen[bytes], directory: Path, log: Path) -> None:

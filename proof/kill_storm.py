@@ -1,0 +1,299 @@
+"""
+SIGKILL at a random moment of a job, again and again.
+
+After each kill the job is run once more, and then everything must be as if nothing had happened:
+every invariant of the books, every professional reset, expired, warned and told exactly once.
+"""
+
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from django.db import IntegrityError, connection
+from django.test import override_settings
+
+from credits.engine.notices import expiring_lots
+from credits.jobs.expiry import expire_credits
+from credits.jobs.notices import send_notices, stage_expiry_warnings
+from credits.jobs.reset import reset_monthly_credits
+from credits.models import CreditBalance, CreditTransaction, Notice, TransactionType
+from credits.periods import period_of
+from homezy.models import User
+from proof import file_mail, naive
+from proof.findings import Finding
+from proof.sender import AT_ANY_HOUR
+from proof.stage import clear
+from tests.books import broken_invariants
+from tests.factories import JANUARY, MARCH, give, give_lot, make_professionals, promise, use
+from tests.processes import Child, Tell
+
+PROFESSIONALS = 24
+CHUNK = 4
+TRIALS_TO_A_WORLD = 25
+"""After so many the books are begun anew, or reading them all would take ever longer."""
+
+SETTINGS = AT_ANY_HOUR | {
+    "ELIGIBLE_PROFESSIONALS": "homezy.eligibility.verified_professionals",
+    "CHUNK_SIZE": CHUNK,
+}
+
+
+class Scene:
+    """One job and its naive twin, over professionals to whom things happen between two runs."""
+
+    name = ""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        clear()
+        self.crowd: Sequence[User] = make_professionals(PROFESSIONALS)
+        self.now = JANUARY
+        for professional in self.crowd:
+            give(professional, chance.choice([30, 100, 120]), at=self.now)
+
+    def prepare(self) -> None:
+        """Let time pass and make work for the job."""
+        raise NotImplementedError
+
+    def act(self) -> None:
+        """Do the job."""
+        raise NotImplementedError
+
+    def act_again(self) -> None:
+        """Do what a killed job left."""
+        self.act()
+
+    def act_naively(self) -> None:
+        """Do it as the original did."""
+        raise NotImplementedError
+
+    def complaints(self) -> list[str]:
+        """Return what is not as it should be when the job is done; ``prepare`` made the work."""
+        return [f"{name}: {count} offend" for name, count in broken_invariants().items()]
+
+
+class Reset(Scene):
+    name = "kills in a reset"
+
+    def prepare(self) -> None:
+        self.now = (self.now.replace(day=1) + timedelta(days=32)).replace(day=1)
+        for professional in self.chance.sample(self.crowd, 3):
+            give(professional, self.chance.randint(1, 60), at=self.now - timedelta(days=2))
+        for professional in self.chance.sample(self.crowd, 3):
+            use(professional, self.chance.randint(1, 30), at=self.now - timedelta(days=1))
+
+    def act(self) -> None:
+        reset_monthly_credits(as_of=self.now)
+
+    def act_naively(self) -> None:
+        naive.reset(as_of=self.now, period=period_of(self.now))
+
+    def complaints(self) -> list[str]:
+        rows = CreditTransaction.objects.filter(
+            transaction_type=TransactionType.MONTHLY_RESET, created_at=self.now
+        )
+        found = super().complaints()
+        if (count := rows.count()) != PROFESSIONALS:
+            found.append(f"{count} resets for {PROFESSIONALS} professionals")
+        if others := CreditBalance.objects.exclude(free_credits=100).count():
+            found.append(f"{others} balances are not 100")
+        return found
+
+
+class Expiry(Scene):
+    name = "kills in an expiry"
+
+    def prepare(self) -> None:
+        before, self.now = self.now, self.now + timedelta(days=1)
+        self.due = [
+            give_lot(professional, self.chance.randint(1, 60), expires_at=self.now, at=before)
+            for professional in self.chance.choices(self.crowd, k=12)
+        ]
+
+    def act(self) -> None:
+        expire_credits(as_of=self.now)
+
+    def act_naively(self) -> None:
+        naive.expire(as_of=self.now)
+
+    def complaints(self) -> list[str]:
+        found = super().complaints()
+        expiries = CreditTransaction.objects.filter(transaction_type=TransactionType.EXPIRY)
+        told = Counter(expiries.values_list("origin", "amount"))
+        if told.keys() & {(lot.pk, -lot.amount) for lot in self.due} != {
+            (lot.pk, -lot.amount) for lot in self.due
+        } or any(count > 1 for count in told.values()):
+            found.append("a due lot was not written off exactly once and whole")
+        return found
+
+
+class Warning_(Scene):
+    name = "kills while warning"
+
+    def prepare(self) -> None:
+        self.now += timedelta(days=1)
+        expires_at = self.now + timedelta(days=6, hours=12)
+        self.losing = self.chance.sample(self.crowd, 12)
+        for professional in self.losing:
+            give_lot(professional, self.chance.randint(1, 60), expires_at=expires_at, at=self.now)
+
+    def act(self) -> None:
+        stage_expiry_warnings(as_of=self.now)
+
+    def act_naively(self) -> None:
+        naive.warn(as_of=self.now, lead=timedelta(days=7))
+
+    def complaints(self) -> list[str]:
+        found = super().complaints()
+        warned = Counter(
+            Notice.objects.filter(kind=Notice.Kind.EXPIRY_WARNING, created_at=self.now).values_list(
+                "professional", flat=True
+            )
+        )
+        if warned != Counter(professional.pk for professional in self.losing):
+            found.append(f"warned {sum(warned.values())} times, not {len(self.losing)}")
+        return found
+
+
+class Sending(Scene):
+    name = "kills while sending"
+
+    def prepare(self) -> None:
+        self.now = MARCH.replace(hour=12) if self.now == JANUARY else self.now + timedelta(hours=1)
+        Path(os.environ[file_mail.PATH]).unlink(missing_ok=True)
+        Notice.objects.all().delete()
+        for professional in self.crowd:
+            promise(professional, next_attempt_at=self.now, created_at=self.now)
+
+    def act(self) -> None:
+        send_notices(as_of=self.now)
+
+    def act_again(self) -> None:
+        # Later: what a killed sender had taken is taken over when it has been silent for a while.
+        for minutes in (15, 30):
+            send_notices(as_of=self.now + timedelta(minutes=minutes))
+
+    def act_naively(self) -> None:
+        naive.send()
+
+    def complaints(self) -> list[str]:
+        found = super().complaints()
+        mails = Counter(file_mail.taken())
+        parked = 0
+        for address, status in Notice.objects.values_list("professional__email", "status"):
+            parked += status == Notice.Status.PARKED
+            if mails[address] > 1:
+                found.append(f"a mail was sent {mails[address]} times")
+            if not mails[address] and status != Notice.Status.PARKED:
+                found.append(f"a notice is {status} and was never taken")
+        if parked > 1:
+            found.append(f"one kill left {parked} notices in doubt")
+        return found
+
+
+SCENES: tuple[type[Scene], ...] = (Reset, Expiry, Warning_, Sending)
+
+
+def storm(kind: type[Scene], *, kills: int, control_kills: int, seed: int) -> Finding:
+    """Kill one job ``kills`` times and its naive twin ``control_kills`` times."""
+    begun = time.monotonic()
+    chance = random.Random(f"{seed} {kind.name}")
+    with tempfile.TemporaryDirectory() as directory, _settings(Path(directory, "mails")):
+        scene = kind(chance)
+        longest = _duration(scene, scene.act)
+        complaints: list[str] = []
+        killed = lived = 0
+        while killed < kills:
+            if killed % TRIALS_TO_A_WORLD == 0:
+                scene = kind(chance)
+            scene.prepare()
+            if not _kill_at_random(scene.act, longest=longest, chance=chance):
+                lived += 1
+                continue
+            killed += 1
+            scene.act_again()
+            if found := scene.complaints():
+                complaints.append(f"kill {killed}: {'; '.join(found)}")
+                scene = kind(chance)
+        control_bad = _control(kind, control_kills, chance)
+        clear()
+    return Finding(
+        experiment=kind.name,
+        engine=connection.vendor,
+        trials=killed,
+        trial="kills",
+        complaints=tuple(complaints),
+        control_trials=control_kills,
+        control_bad=control_bad,
+        seconds=time.monotonic() - begun,
+        remarks=f"{lived} came too late",
+    )
+
+
+def _control(kind: type[Scene], kills: int, chance: random.Random) -> int:
+    """Return how often the naive job, killed and run again, leaves books that are wrong."""
+    scene = kind(chance)
+    scene.prepare()
+    scene.act_naively()
+    # Unharmed it does what it should: else what follows would say nothing about kills.
+    assert not (found := scene.complaints()), found
+    longest = _duration(scene, scene.act_naively)
+    bad = killed = 0
+    while killed < kills:
+        scene = kind(chance)
+        scene.prepare()
+        if _kill_at_random(scene.act_naively, longest=longest, chance=chance):
+            killed += 1
+            with suppress(IntegrityError):  # Constraints of ours that the original did not have.
+                scene.act_naively()
+            bad += bool(scene.complaints())
+    return bad
+
+
+def _begin(act: Callable[[], None]) -> Child:
+    """Start the act in a process of its own that says when it begins and when it is done."""
+
+    def live(tell: Tell) -> None:
+        connection.ensure_connection()
+        tell("begun")
+        act()
+        tell("done")
+
+    child = Child(live)
+    child.hear()
+    return child
+
+
+def _kill_at_random(act: Callable[[], None], *, longest: float, chance: random.Random) -> bool:
+    """Kill a process with -9 while it acts; return whether it was still at it."""
+    with _begin(act) as child:
+        time.sleep(chance.uniform(0, longest))
+        child.kill()
+        return child.hear() != "done"
+
+
+def _duration(scene: Scene, act: Callable[[], None]) -> float:
+    """Return how many seconds the act takes in a process of its own: the median of five."""
+    taken = []
+    for _ in range(5):
+        scene.prepare()
+        with _begin(act) as child:
+            begun = time.monotonic()
+            assert child.hear() == "done", "The job failed without being killed."
+            taken.append(time.monotonic() - begun)
+    return statistics.median(taken)
+
+
+class _settings(override_settings):  # noqa: N801  a context manager, named like one
+    """Small chunks, mail at any hour, and into one file."""
+
+    def __init__(self, mailbox: Path) -> None:
+        os.environ[file_mail.PATH] = str(mailbox)
+        super().__init__(CREDITS=SETTINGS, ADMINS=[], EMAIL_BACKEND="proof.file_mail.EmailBackend")
