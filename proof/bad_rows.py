@@ -9,6 +9,7 @@ ends with 3. The control goes through the professionals in a loop, and stops at 
 import io
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -127,10 +128,8 @@ def _run(job: Job, bad: set[int], well: set[int]) -> list[str]:
 
 def _run_naively(job: Job, well: set[int]) -> bool:
     """Say whether the loop left somebody undone who was well."""
-    try:
+    with suppress(DatabaseError, OverflowError):
         job.naively()
-    except (DatabaseError, OverflowError):
-        pass
     return _done(job) & well != well
 
 

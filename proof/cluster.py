@@ -7,14 +7,14 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection, connections
 
-from tests.plugins.postgres import Server, throwaway_server
+from tests.plugins.postgres import PLACE, Server, throwaway_server
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 """As in production: what was acknowledged is on the disk."""
 
 
 @contextmanager
-def on_cluster(parameters: Mapping[str, str], *, within: Path = Path("/tmp")) -> Iterator[Server]:
+def on_cluster(parameters: Mapping[str, str], *, within: Path = PLACE) -> Iterator[Server]:
     """Lead Django to a fresh cluster, migrated, until the block ends."""
     with (
         throwaway_server(parameters, within=within) as server,

@@ -36,12 +36,19 @@ COMMANDS: dict[str, tuple[str, datetime, TransactionType]] = {
 }
 
 
+def full_disk(name: str, *, professionals: int) -> Finding:
+    """Let the disk be full in the middle of a job over ``professionals``, on either engine."""
+    full = {"sqlite": sqlite_is_full, "postgresql": postgresql_is_full}
+    return full[connection.vendor](name, professionals=professionals)
+
+
 def sqlite_is_full(name: str, *, professionals: int) -> Finding:
     """Let SQLite have a few pages more than it has when the job begins."""
     begun = time.monotonic()
     with crowd(professionals, lots_expire_at=JULY_15):
-        # Truncated, so that the pages counted are all that there are.
+        # Neither free pages nor pages that stand in the log alone.
         with connection.cursor() as cursor:
+            cursor.execute("VACUUM")
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             cursor.execute("PRAGMA page_count")
             (pages,) = cursor.fetchone()
@@ -58,17 +65,20 @@ def postgresql_is_full(name: str, *, professionals: int) -> Finding:
     begun = time.monotonic()
     small = {**DURABLE, "max_wal_size": "32MB", "min_wal_size": "32MB", "wal_level": "minimal"}
     small |= {"max_wal_senders": "0", "shared_buffers": "16MB", "autovacuum": "off"}
-    with _small_disk() as disk, on_cluster(small, within=disk) as server:
-        with crowd(professionals, lots_expire_at=JULY_15):
-            with connection.cursor() as cursor:
-                cursor.execute("CHECKPOINT")
-            ballast = disk / "ballast"
-            _fill(ballast, disk, leave=2 * MEGABYTE)
-            complaints = _fails(name)
-            ballast.unlink()
-            connections.close_all()
-            _revive(server)
-            complaints += _finishes(name, professionals)
+    with (
+        _small_disk() as disk,
+        on_cluster(small, within=disk) as server,
+        crowd(professionals, lots_expire_at=JULY_15),
+    ):
+        with connection.cursor() as cursor:
+            cursor.execute("CHECKPOINT")
+        ballast = disk / "ballast"
+        _fill(ballast, disk, leave=2 * MEGABYTE)
+        complaints = _fails(name)
+        ballast.unlink()
+        connections.close_all()
+        _revive(server)
+        complaints += _finishes(name, professionals)
     return _finding(name, complaints, begun)
 
 

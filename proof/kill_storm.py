@@ -19,7 +19,6 @@ from pathlib import Path
 from django.db import IntegrityError, connection
 from django.test import override_settings
 
-from credits.engine.notices import expiring_lots
 from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import send_notices, stage_expiry_warnings
 from credits.jobs.reset import reset_monthly_credits
@@ -134,7 +133,7 @@ class Expiry(Scene):
         return found
 
 
-class Warning_(Scene):
+class Warn(Scene):
     name = "kills while warning"
 
     def prepare(self) -> None:
@@ -198,7 +197,7 @@ class Sending(Scene):
         return found
 
 
-SCENES: tuple[type[Scene], ...] = (Reset, Expiry, Warning_, Sending)
+SCENES: tuple[type[Scene], ...] = (Reset, Expiry, Warn, Sending)
 
 
 def storm(kind: type[Scene], *, kills: int, control_kills: int, seed: int) -> Finding:

@@ -58,7 +58,7 @@ def through_proxy(*, times: int, control_times: int, seed: int) -> Finding:
 
 
 def by_termination(*, times: int, control_times: int, seed: int) -> Finding:
-    """Let the server end the connection after a COMMIT; on SQLite the client is told it was busy."""
+    """Let the server end the connection after a COMMIT; SQLite says it was busy."""
 
     def lose(number: int, act: Act) -> bool:
         with lost_answers([number]) as lost:

@@ -1,8 +1,9 @@
 """
 A proxy in front of PostgreSQL's socket that swallows the answer to a COMMIT and hangs up.
 
-It knows one thing of the protocol: a client's message ``Q`` with the text COMMIT. That one it passes
-on, waits for the server's answer, and keeps it: the transaction is committed and nobody was told.
+It knows one thing of the protocol: a client's message ``Q`` with the text COMMIT. That one it
+passes on, waits for the server's answer, and keeps it: the transaction is committed and nobody was
+told.
 """
 
 import socket

@@ -3,8 +3,8 @@
 import resource
 import shlex
 import signal
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from itertools import count
 from subprocess import Popen
@@ -18,25 +18,20 @@ from credits.exceptions import LeaseLost
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Watch
-from credits.ledger import balance_of, lots_of
-from credits.ledger.balances import Balance
 from credits.models import CreditBalance, CreditTransaction, JobRun
 from credits.periods import period_of
-from tests.acts import ACTS, prepare
 from tests.books import broken_invariants
 from tests.crowds import crowd
 from tests.factories import (
     AUGUST,
     JULY_15,
     MARCH,
-    give_lot,
     make_professional,
     make_professionals,
 )
 from tests.processes import (
     Child,
     Tell,
-    at_point,
     at_statement,
     die,
     manage,
@@ -162,93 +157,6 @@ class TestMemory:
             assert child.wait() == 0
             assert JobRun.objects.get().success_count == professionals
         return peak
-
-
-class TestEveryCrashPoint:
-    """Killed before each statement and around each COMMIT of a whole run, one after the other."""
-
-    def test_of_a_reset(self):
-        def check_one() -> Iterator[Job]:
-            low = make_professional(free=30, paid=5)
-            high = make_professional(free=120)
-            (new,) = make_professionals(1)
-            keys = [low.pk, high.pk, new.pk]
-
-            yield partial(reset, professionals=keys)
-
-            assert balance_of(low.pk) == Balance(free=100, paid=5)
-            assert balance_of(high.pk) == balance_of(new.pk) == Balance(free=100, paid=0)
-            resets = CreditTransaction.objects.filter(
-                professional__in=keys, transaction_type="monthly_reset"
-            )
-            amounts = resets.order_by("professional").values_list("amount", flat=True)
-            assert list(amounts) == [70, -20, 100]
-
-        # The start, the balance to open, the chunk and the end: each a transaction of its own.
-        assert self._check_all(check_one) >= 15
-
-    def test_of_an_expiry(self):
-        def check_one() -> Iterator[Job]:
-            aisha = make_professional(free=10, paid=5)
-            give_lot(aisha, 7, expires_at=JULY_15 + timedelta(days=1))
-            lasting = give_lot(aisha, 11, expires_at=AUGUST + timedelta(days=1))
-            omar = make_professional(paid=3)
-
-            yield partial(expire, professionals=[aisha.pk, omar.pk])
-
-            assert balance_of(aisha.pk) == Balance(free=10, paid=11)
-            assert list(lots_of(aisha.pk)) == [lasting]
-            assert balance_of(omar.pk) == Balance(0, 0)
-
-        assert self._check_all(check_one) >= 15
-
-    @staticmethod
-    def _check_all(check_one: Callable[[], Iterator[Job]]) -> int:
-        """Kill a run at point 1, another at point 2, until one lives; return how many died."""
-        for number in count(1):
-            scene = check_one()
-            job = next(scene)
-
-            exit_code = run_in_child(partial(run_to_point, number, job))
-
-            where = f"kill at point {number}"
-            assert broken_invariants() == {}, where
-            assert job().status == JobRun.Status.SUCCEEDED, where
-            assert broken_invariants() == {}, where
-            # What follows the yield: who was reset or expired is so once, and by the right amount.
-            assert next(scene, None) is None
-            if exit_code == 0:
-                break
-            assert exit_code == KILLED
-        return number - 1
-
-    @pytest.mark.parametrize("name", ACTS)
-    def test_of_a_ledger_function(self, name):
-        """The same call again finds what the killed one did, or does it."""
-        for number in count(1):
-            act = prepare(name)
-            ledger = CreditTransaction.objects.order_by("pk")
-            before = ledger.count()
-
-            exit_code = run_in_child(partial(run_to_point, number, act))
-
-            left = list(ledger[before:])
-            assert broken_invariants() == {}
-            written = act()
-            assert left in ([], written), f"half of it is left by a kill at point {number}"
-            assert list(ledger[before:]) == written
-            assert broken_invariants() == {}
-            if exit_code == 0:
-                break
-            assert exit_code == KILLED
-
-        # At least: lock, key, row, balance, before COMMIT, after it.
-        assert number > 6
-
-
-def run_to_point(number: int, act: Callable[[], object]) -> None:
-    with at_point(number, die):
-        act()
 
 
 class TestFrozen:

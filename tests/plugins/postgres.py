@@ -24,6 +24,9 @@ import psycopg
 START_TIMEOUT = 60
 """Seconds that a server has to answer."""
 
+# Not TMPDIR: the path of a socket has room for 107 characters, and macOS's alone takes 60.
+PLACE = Path("/tmp")  # noqa: S108  a directory of its own is made in it
+
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Never wait for the disk: fit for data that dies with the process."""
 
@@ -52,11 +55,10 @@ def throwaway_cluster(parameters: Mapping[str, str] = FAST) -> Iterator[str]:
 
 @contextmanager
 def throwaway_server(
-    parameters: Mapping[str, str] = FAST, *, within: Path = Path("/tmp")
+    parameters: Mapping[str, str] = FAST, *, within: Path = PLACE
 ) -> Iterator["Server"]:
     """Do what ``throwaway_cluster`` does, and yield the server, which can crash and come back."""
     binaries = find_binaries()
-    # Not TMPDIR: the path of a socket has room for 107 characters, and macOS's alone takes 60.
     with tempfile.TemporaryDirectory(prefix="credits-pg-", dir=within) as name:
         directory = Path(name)
         prefix = _prefix(directory)

@@ -1,0 +1,190 @@
+"""
+Nothing lost, nothing doubled: every experiment on both engines, and one table at the end.
+
+    .venv/bin/python -m proof                       about half an hour, on two cores
+    .venv/bin/python -m proof --kills 10000         a longer storm
+    .venv/bin/python -m proof --only life --engine postgresql --seed 7
+
+Each engine has a process and a database of its own, and experiments fork from it, so that hundreds
+of kills a minute are possible. Each experiment has a control that must fail: a naive implementation
+under the same fire. It ends with 1 if anything speaks against the app, or against an experiment.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from proof.findings import Finding, table
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything; figures are for each engine."""
+
+    seed: int
+    kills: int
+    lost: int
+    crashes: int
+    operations: int
+    steps: int
+    notices: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m proof",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--engine", choices=ENGINES, help="only this one")
+    parser.add_argument("--only", choices=EXPERIMENTS, action="append", help="only this experiment")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--kills", type=int, default=2_000, help="in all (default: 2,000)")
+    parser.add_argument("--operations", type=int, default=200_000, help="in all (default: 200,000)")
+    parser.add_argument("--steps", type=int, default=10_000, help="of the model (default: 10,000)")
+    options = parser.parse_args()
+    engines = [options.engine] if options.engine else list(ENGINES)
+    plan = Plan(
+        seed=options.seed,
+        kills=-(-options.kills // len(engines)),
+        lost=500,
+        crashes=20,
+        operations=-(-options.operations // len(engines)),
+        steps=options.steps,
+        notices=100,
+    )
+    names = options.only or list(EXPERIMENTS)
+    _say(f"seed {options.seed}; {', '.join(names)}; {' and '.join(engines)}")
+    begun = time.monotonic()
+    findings = sorted(_everywhere(engines, names, plan), key=lambda finding: finding.experiment)
+    _say(f"\n{table(findings)}\n")
+    against = [sentence for finding in findings for sentence in finding.against]
+    _say("\n".join(against) or "Nothing lost, nothing doubled; every control failed as it must.")
+    _say(f"seed {options.seed}, {(time.monotonic() - begun) / 60:.0f} minutes")
+    sys.exit(bool(against))
+
+
+def _everywhere(engines: list[str], names: list[str], plan: Plan) -> Iterator[Finding]:
+    """Run the experiments on all engines at once; yield each finding when it is there."""
+    children = []
+    reading, writing = os.pipe()
+    for engine in engines:
+        if (child := os.fork()) == 0:
+            os.close(reading)
+            os._exit(_on_engine(engine, names, plan, writing))
+        children.append(child)
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        for line in lines:
+            finding = Finding(**_as_tuples(json.loads(line)))
+            _say(
+                f"  {finding.engine}: {finding.experiment}, {finding.seconds:.0f} s",
+                *finding.against,
+            )
+            yield finding
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    if any(codes):
+        sys.exit("An experiment broke down: see above.")
+
+
+def _on_engine(engine: str, names: list[str], plan: Plan, writing: int) -> int:
+    from proof.stage import stage
+
+    try:
+        with stage(engine), os.fdopen(writing, "w", buffering=1) as pipe:
+            for name in names:
+                for finding in EXPERIMENTS[name](plan, engine):
+                    # One write each: the two engines share the pipe.
+                    pipe.write(json.dumps(asdict(finding)) + "\n")
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _kill_storm(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.kill_storm import SCENES, storm
+
+    kills = -(-plan.kills // len(SCENES))
+    for kind in SCENES:
+        yield storm(kind, kills=kills, control_kills=25, seed=plan.seed)
+
+
+def _crash_points(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.crash_points import SCENES, every_point
+
+    return (every_point(name) for name in SCENES)
+
+
+def _lost_answers(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.lost_answers import by_termination, through_proxy
+
+    if engine == "postgresql":
+        yield through_proxy(times=plan.lost, control_times=20, seed=plan.seed)
+    yield by_termination(times=plan.lost, control_times=20, seed=plan.seed)
+
+
+def _database_crash(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.database_crash import crashes
+
+    if engine == "postgresql":
+        yield crashes(times=plan.crashes, control_times=3, seed=plan.seed)
+
+
+def _life(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.life_goes_on import life_goes_on
+
+    yield life_goes_on(operations=plan.operations, control_operations=2_000, seed=plan.seed)
+
+
+def _bad_rows(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.bad_rows import JOBS, bad_rows
+
+    return (bad_rows(name, professionals=5_000) for name in JOBS)
+
+
+def _full_disk(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.full_disk import COMMANDS, full_disk
+
+    return (full_disk(name, professionals=20_000) for name in COMMANDS)
+
+
+def _model(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.model import model
+
+    yield model(steps=plan.steps, seed=plan.seed)
+
+
+EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
+    "kills": _kill_storm,
+    "crash-points": _crash_points,
+    "lost-answers": _lost_answers,
+    "database-crash": _database_crash,
+    "bad-rows": _bad_rows,
+    "full-disk": _full_disk,
+    "model": _model,
+    "life": _life,
+}
+
+
+def _as_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""
+The experiments of ``make proof``, short: the same code under the same fire, for seconds.
+
+Where an experiment has a control its harm is part of what is asserted: a harness under which
+nothing can go wrong shows nothing.
+"""
+
+import pytest
+
+from proof.bad_rows import JOBS, bad_rows
+from proof.crash_points import SCENES as CRASH_SCENES
+from proof.crash_points import every_point
+from proof.database_crash import crashes
+from proof.findings import Finding, table
+from proof.full_disk import COMMANDS, full_disk
+from proof.kill_storm import SCENES, storm
+from proof.life_goes_on import life_goes_on
+from proof.lost_answers import by_termination, through_proxy
+from tests.plugins.postgres import PostgreSQLUnavailable
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEED = 42
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_a_killed_job_is_done_by_the_next(scene):
+    # Its control needs luck at so few kills; that of the crash points needs none.
+    finding = storm(scene, kills=6, control_kills=0, seed=SEED)
+
+    assert finding.complaints == ()
+    assert finding.trials == 6
+
+
+@pytest.mark.parametrize("name", CRASH_SCENES)
+def test_no_crash_point_leaves_half_of_anything(name):
+    finding = every_point(name)
+
+    assert finding.against == []
+    # At least: lock, key, row, balance, before COMMIT, after it.
+    assert finding.trials > 6
+
+
+def test_an_answer_that_is_lost_is_given_again():
+    assert by_termination(times=15, control_times=2, seed=SEED).against == []
+
+
+@pytest.mark.engine("postgresql")
+def test_an_answer_that_a_proxy_swallows_is_given_again():
+    assert through_proxy(times=15, control_times=2, seed=SEED).against == []
+
+
+@pytest.mark.engine("postgresql")
+def test_a_crash_of_the_database_loses_nothing_that_was_acknowledged():
+    assert crashes(times=2, control_times=1, seed=SEED).against == []
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_bad_rows_stop_nobody_else(name):
+    assert bad_rows(name, professionals=400).against == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_a_clean_failure(name):
+    try:
+        finding = full_disk(name, professionals=5_000)
+    except PostgreSQLUnavailable as reason:
+        pytest.skip(str(reason))
+
+    assert finding.against == []
+
+
+def test_life_goes_on_during_resets_and_expiries():
+    finding = life_goes_on(operations=400, control_operations=300, seed=SEED)
+
+    assert finding.against == []
+
+
+class TestFinding:
+    def make(self, **fields: object) -> Finding:
+        plain = {"experiment": "kills", "engine": "sqlite", "trials": 9, "trial": "kills"}
+        harm = {"complaints": (), "control_trials": 5, "control_bad": 4, "seconds": 1.0}
+        return Finding(**plain | harm | fields)
+
+    def test_has_nothing_against_a_claim_that_holds(self):
+        assert self.make().against == []
+
+    @pytest.mark.parametrize(
+        ("fields", "sentence"),
+        [
+            ({"complaints": ("kill 3: 2 rows",)}, "kills on sqlite: kill 3: 2 rows"),
+            ({"trials": 0}, "nothing was tried"),
+            ({"control_bad": 0}, "the control came to no harm"),
+        ],
+        ids=["bad books", "no trial", "a control that passes"],
+    )
+    def test_says_what_speaks_against_the_app_or_the_experiment(self, fields, sentence):
+        (said,) = self.make(**fields).against
+
+        assert sentence in said
+
+    def test_is_one_line_of_the_table(self):
+        (*_, line) = table([self.make(remarks="2 came too late")]).splitlines()
+
+        assert " ".join(line.split()) == "kills sqlite 9 kills 0 4 of 5 1.0 2 came too late"
