@@ -22,7 +22,8 @@ serve: $(RUN) ## Serve the admin at http://127.0.0.1:8000/
 shell: $(RUN) ## Open a Python shell with the project loaded
 	@$(MANAGE) shell
 
-test: test-sqlite test-postgresql ## Run the tests on SQLite and on PostgreSQL
+test: $(DEV) ## Run the tests on SQLite and on PostgreSQL, both at once
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-sqlite test-postgresql
 
 test-sqlite: $(DEV) ## Run the tests on SQLite (ARGS="-k spend" for some)
 	@$(VENV)/bin/python -m pytest -q --engine=sqlite $(ARGS)
@@ -43,8 +44,8 @@ bench: $(DEV) ## Time the jobs and the staging of notices against single SQL sta
 	@$(VENV)/bin/python -m benchmarks.jobs
 	@$(VENV)/bin/python -m benchmarks.notices
 
-proof: $(DEV) ## Send notices through mail services that fail, and kill the senders (20 minutes)
-	@$(VENV)/bin/python -m proof.notices $(ARGS)
+proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (half an hour)
+	@$(VENV)/bin/python -m proof $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports and migrations
 	@$(VENV)/bin/ruff check --quiet

@@ -37,6 +37,7 @@ class Plan:
     operations: int
     steps: int
     notices: int
+    professionals: int
 
 
 def main() -> None:
@@ -61,6 +62,7 @@ def main() -> None:
         operations=-(-options.operations // len(engines)),
         steps=options.steps,
         notices=100,
+        professionals=1_000_000,
     )
     names = options.only or list(EXPERIMENTS)
     _say(f"seed {options.seed}; {', '.join(names)}; {' and '.join(engines)}")
@@ -164,7 +166,26 @@ def _model(plan: Plan, engine: str) -> Iterable[Finding]:
     yield model(steps=plan.steps, seed=plan.seed)
 
 
+def _delivery(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.mail_services import SERVICES
+    from proof.notices import delivery
+
+    # What a service does to a sender is the same on both engines: it is done on one.
+    if engine == "sqlite":
+        for service in SERVICES:
+            yield delivery(service, notices=plan.notices, kills=6, seed=plan.seed)
+
+
+def _latency(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.latency import latency
+
+    # SQLite has one writer: there a spend waits for the chunk at hand, whoever it is about.
+    if engine == "postgresql":
+        yield latency(professionals=plan.professionals, quiet_seconds=30, seed=plan.seed)
+
+
 EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
+    "latency": _latency,
     "kills": _kill_storm,
     "crash-points": _crash_points,
     "lost-answers": _lost_answers,
@@ -173,6 +194,7 @@ EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "full-disk": _full_disk,
     "model": _model,
     "life": _life,
+    "delivery": _delivery,
 }
 
 

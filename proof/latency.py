@@ -1,0 +1,118 @@
+"""
+How long a spend takes while the month is reset, against how long it takes when all is quiet.
+
+A few people spend, a moment apart, out of a million; the 99th of a hundred spends may take twice
+as long at most. A spend waits only where its professional is in the chunk at hand, so the control
+is a reset in one chunk.
+"""
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from django.db import connection
+
+from credits.exceptions import InsufficientCredits
+from credits.jobs.reset import reset_monthly_credits
+from credits.ledger import spend
+from credits.reports.run_history import percentile
+from proof.findings import Finding
+from tests.crowds import crowd
+from tests.factories import APRIL, FEBRUARY, MARCH, new_key
+from tests.processes import Child, Tell
+
+SPENDERS = 2
+PAUSE = 0.02
+"""Seconds between two spends of one person: people think, too."""
+
+MOST = 2.0
+
+
+def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
+    """Measure spends in quiet, during a reset in chunks, and during one in a single chunk."""
+    begun = time.monotonic()
+    with crowd(professionals) as users:
+        keys = list(users.values_list("pk", flat=True))
+        quiet = _spends_during(None, keys, seconds=quiet_seconds, seed=seed)
+        chunked = _spends_during("chunked", keys, seed=seed + 1)
+        at_once = _spends_during("at once", keys, seed=seed + 2)
+    p99 = {name: percentile(each, 99) for name, each in _named(quiet, chunked, at_once)}
+    ratio = p99["chunked"] / p99["quiet"]
+    complaints = () if ratio <= MOST else (f"p99 is {ratio:.1f} times its quiet value",)
+    return Finding(
+        experiment="spend latency",
+        engine=connection.vendor,
+        trials=len(chunked),
+        trial="spends",
+        complaints=complaints,
+        control_trials=1,
+        control_bad=int(p99["at once"] / p99["quiet"] > MOST),
+        seconds=time.monotonic() - begun,
+        remarks="p50/p99 ms: "
+        + ", ".join(
+            f"{name} {1000 * percentile(each, 50):.1f}/{1000 * p99[name]:.1f}"
+            for name, each in _named(quiet, chunked, at_once)
+        ),
+    )
+
+
+def _named(*lists: Sequence[float]) -> list[tuple[str, Sequence[float]]]:
+    return list(zip(("quiet", "chunked", "at once"), lists, strict=True))
+
+
+def _spends_during(
+    job: str | None, keys: list[int], *, seconds: float = 0.0, seed: int
+) -> list[float]:
+    """Return how many seconds each spend took while the job ran, or for so many seconds."""
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        notebooks = [Path(directory, str(number)) for number in range(SPENDERS)]
+        spenders = [
+            stack.enter_context(Child(Spender(keys, notebook, seed + number)))
+            for number, notebook in enumerate(notebooks)
+        ]
+        for spender in spenders:
+            spender.hear()
+        if job is None:
+            time.sleep(seconds)
+        else:
+            size = None if job == "chunked" else len(keys) + 1
+            as_of = MARCH if job == "chunked" else APRIL
+            with Child(lambda tell: reset_monthly_credits(as_of=as_of, chunk_size=size)) as child:
+                assert child.wait() == 0, "The reset failed."
+        for spender in spenders:
+            spender.kill()
+            spender.wait()
+        return [float(line) for each in notebooks for line in each.read_text().split()]
+
+
+class Spender:
+    """Spends a credit of somebody's, again and again, and writes down how long it took."""
+
+    def __init__(self, keys: list[int], notebook: Path, seed: int) -> None:
+        self._keys = keys
+        self._notebook = notebook
+        self._chance = random.Random(seed)
+
+    def __call__(self, tell: Tell) -> None:
+        """Spend until killed."""
+        file = os.open(self._notebook, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        connection.ensure_connection()
+        tell("begun")
+        while True:
+            key = self._chance.choice(self._keys)
+            begun = time.perf_counter()
+            try:
+                spend(
+                    professional_id=key,
+                    amount=1,
+                    at=FEBRUARY,
+                    idempotency_key=f"{new_key('latency')}-{os.getpid()}",
+                )
+            except InsufficientCredits:
+                continue
+            os.write(file, f"{time.perf_counter() - begun}\n".encode())
+            time.sleep(PAUSE)
