@@ -12,17 +12,17 @@ _LOGS = environment.BASE_DIR / "logs"
 
 
 def _cron_job(
-    schedule: str, command: str, *arguments: str
+    schedule: str, command: str, **options: str
 ) -> tuple[str, str, list[str], dict[str, str], str]:
     # Not call_command: django-crontab swallows what a function raises and ends with 0. This one
     # becomes the command, so the log and the exit code are the command's.
     log = _LOGS / f"{command}.log"
-    return schedule, "credits.management.cron.run", [command, *arguments], {}, f">> {log} 2>&1"
+    return schedule, "credits.management.cron.run", [command], options, f">> {log} 2>&1"
 
 
 CRONJOBS = [
-    _cron_job("1 0 1 * *", "reset_monthly_credits", "--trigger", "cron"),
-    _cron_job("0 2 * * *", "expire_credits", "--trigger", "cron"),
+    _cron_job("1 0 1 * *", "reset_monthly_credits", trigger="cron"),
+    _cron_job("0 2 * * *", "expire_credits", trigger="cron"),
     _cron_job("*/15 * * * *", "send_credit_notices"),
     # Makes good what cron missed, at minutes that no other line has: first the job itself, then
     # the look whether it ran.

@@ -46,9 +46,9 @@ def consequences(jobs: Iterable[Job], zone: tzinfo, *, as_of: datetime) -> list[
     jobs = list(jobs)
     lines = []
     for job in jobs:
-        upcoming = list(takewhile(lambda at: at < as_of + _A_YEAR, _firings(job, zone, as_of)))
-        if not upcoming or _fires_all_day(upcoming):
+        if _fires_all_day(job, zone, as_of):
             continue
+        upcoming = list(takewhile(lambda at: at < as_of + _A_YEAR, _firings(job, zone, as_of)))
         lines.append(f"  {job.schedule}  {job.name}: next at {_utc(upcoming[0])}.")
         if job.name == RESET:
             lines.append(f"    {_of_reset(upcoming, jobs, zone)}")
@@ -63,9 +63,10 @@ def _firings(job: Job, zone: tzinfo, since: datetime) -> Iterator[datetime]:
     return CronSim(job.schedule, since.astimezone(zone))
 
 
-def _fires_all_day(upcoming: list[datetime]) -> bool:
+def _fires_all_day(job: Job, zone: tzinfo, as_of: datetime) -> bool:
     # Every quarter of an hour is that in any zone.
-    return len(upcoming) > 1 and upcoming[1] - upcoming[0] < timedelta(hours=12)
+    first, second = islice(_firings(job, zone, as_of), 2)
+    return second - first < timedelta(hours=12)
 
 
 def _of_reset(upcoming: list[datetime], jobs: list[Job], zone: tzinfo) -> str:
