@@ -12,8 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from django.conf import settings
@@ -31,6 +30,7 @@ SCRIPT = """\
 set -e
 mount -t tmpfs -o mode=1730,gid=crontab tmpfs /var/spool/cron/crontabs
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /etc/cron.d
 mount --bind /dev/null /etc/crontab
 mkdir -p {project}/logs
@@ -63,33 +63,24 @@ def cron() -> None:
         pytest.skip(reason)
 
 
-@contextmanager
-def private_shell(script: str) -> Iterator[Callable[[], str]]:
-    """Run a script in namespaces that end with this block; give what it has said so far."""
+def wait_for(true: Callable[[], bool], script: str) -> None:
+    """Run a script in namespaces that end with this call, until something is true."""
+    deadline = time.monotonic() + TIMEOUT
     with (
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(
             [*NAMESPACES, "--kill-child", "sh", "-c", script], stdout=said, stderr=said
         ) as shell,
     ):
-
-        def heard() -> str:
-            said.seek(0)
-            return said.read()
-
         try:
-            yield heard
+            while not true():
+                if shell.poll() is not None or time.monotonic() > deadline:
+                    said.seek(0)
+                    pytest.fail(f"It did not happen: {said.read()}")
+                time.sleep(0.05)
         finally:
             # With the first process of a namespace every other one in it is gone.
             shell.kill()
-
-
-def until(true: Callable[[], bool], *, told: Callable[[], str]) -> None:
-    """Wait for an outside program, no longer than a child may take."""
-    deadline = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < deadline, told()
-        time.sleep(0.05)
 
 
 # One engine is enough: what differs from one to the other is not cron. The processes see only what
@@ -107,11 +98,11 @@ class TestCron:
             python=sys.executable,
         )
 
-        with private_shell(script) as cron_says:
-            until(lambda: JobRun.objects.filter(status="succeeded").exists(), told=cron_says)
+        log = tmp_path / "reset_monthly_credits.log"
+        wait_for(lambda: log.exists() and "completed" in log.read_text(), script)
 
         run = JobRun.objects.get()
         assert (run.job, run.trigger) == (JobRun.Job.RESET, "cron")
         assert CreditBalance.objects.get(professional=aisha).free_credits == 100
-        assert "succeeded 1" in (tmp_path / "reset_monthly_credits.log").read_text()
+        assert "succeeded 1" in log.read_text()
         assert (tmp_path / "crontab").read_text().startswith(f"{BACKUP}\n")
