@@ -14,6 +14,15 @@ SECRET_KEY = environment.secret_key("DJANGO_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("DJANGO_ALLOWED_HOSTS")
 DATABASES = {"default": environment.database(environment.text("DATABASE_URL"))}
 
+# No web server in front is needed for the admin's styles and scripts: `collectstatic` gathers them,
+# named for what they hold, and they are served for ever.
+MIDDLEWARE = list(base.MIDDLEWARE)
+MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
 # Everything over HTTPS, for two years, as `check --deploy` asks.
 SECURE_SSL_REDIRECT = True
 SECURE_HSTS_SECONDS = 63_072_000

