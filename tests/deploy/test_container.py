@@ -47,8 +47,8 @@ def instructions(word: str) -> list[str]:
 
 def get(url: str) -> str:
     """Ask as a browser does that a proxy with HTTPS stands before."""
-    request = urllib.request.Request(url, headers={"X-Forwarded-Proto": "https"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    request = urllib.request.Request(url, headers={"X-Forwarded-Proto": "https"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode()
 
 
