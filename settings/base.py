@@ -85,4 +85,5 @@ CREDITS = {
     "ELIGIBLE_PROFESSIONALS": "homezy.eligibility.verified_professionals",
     "SITE_URL": "https://homezy.example",
     "ACTION_URL": "https://homezy.example/leads",
+    "ERASE_PROFESSIONAL": "homezy.erasure.erase_user",
 }

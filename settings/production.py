@@ -40,6 +40,9 @@ CREDITS = base.CREDITS | {
     # Mail providers take the link that stops a reminder over HTTPS alone.
     "SITE_URL": environment.https_url("SITE_URL"),
     "ACTION_URL": environment.text("ACTION_URL", default=""),
+    # Here and not in the database: who can write there must not be able to seal.
+    "SEAL_KEY": environment.text("CREDITS_SEAL_KEY", default=""),
+    "SEAL_OLD_KEYS": environment.text("CREDITS_SEAL_OLD_KEYS", default="").split(),
 }
 
 # Where EMAIL_SERVICE is smtp.

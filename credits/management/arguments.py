@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -41,6 +41,17 @@ def moment(text: str) -> datetime:
         return parsed.astimezone(UTC)
     except OverflowError:
         raise bad_argument(f"--as-of: “{text}” lies outside the calendar.") from None
+
+
+def day(option: str, text: str) -> date:
+    """Read a day."""
+    try:
+        parsed = parse_date(text)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise bad_argument(f"{option}: “{text}” is not a day; write one like 2026-11-01.")
+    return parsed
 
 
 def period(text: str) -> str:

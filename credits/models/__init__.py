@@ -2,6 +2,7 @@ from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
 from credits.models.runs import JobFailure, JobRun
+from credits.models.seals import DaySeal, SealMark
 from credits.models.totals import MonthlyTotal, TotalsMark
 from credits.models.transactions import (
     CreditTransaction,
@@ -15,12 +16,14 @@ __all__ = [
     "CreditBalance",
     "CreditTransaction",
     "CreditType",
+    "DaySeal",
     "JobFailure",
     "JobRun",
     "MonthlyTotal",
     "Notice",
     "NoticeEvent",
     "NoticeOptOut",
+    "SealMark",
     "SuppressedAddress",
     "TotalsMark",
     "TransactionReason",

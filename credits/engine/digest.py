@@ -1,0 +1,169 @@
+"""
+One digest of many ledger rows, the same on every engine: a dump moves, and its seals hold.
+
+The database writes each row as text, every value behind its length, so that no two rows read the
+same; NULL is not empty. Moments are UTC to the microsecond, decimals have their places. What JSON
+says, and not how an engine spells it, is worked out here. Rows come by key, a few thousand at a
+time, so memory does not grow.
+"""
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache, partial
+from hashlib import sha256
+from typing import Any
+
+from django.db import connections
+from django.db.models import Field, ForeignKey, Model
+
+from credits.engine.database import retried
+from credits.models import CreditAllocation, CreditTransaction
+
+VERSION = 1
+
+COLUMNS: dict[int, dict[type[Model], str]] = {
+    # A column that a later release adds comes in under a new version: old seals stay as they are.
+    1: {
+        CreditTransaction: (
+            "id professional transaction_type credit_type amount granted_amount expires_at"
+            " balance_before balance_after description price currency idempotency_key origin run"
+            " created_by created_at metadata"
+        ),
+        CreditAllocation: "id transaction lot amount price",
+    }
+}
+"""The columns that never change, for each version; ``metadata`` last, as JSON is read here."""
+
+CHUNK = 5_000
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the ledger holds between two keys."""
+
+    transactions: int
+    free: int
+    """Sum of the amounts of free rows, signed."""
+
+    paid: int
+    allocations: int
+    digest: str
+
+
+def content(*, after: int | None, through: int, version: int = VERSION, using: str) -> Content:
+    """
+    Return what the ledger holds with ``after < id <= through``; ``None``: from its beginning.
+
+    Args:
+        version: one of ``COLUMNS``.
+    """
+    question = f"""
+    SELECT COUNT(*),
+        COALESCE(SUM(CASE WHEN credit_type = 'free' THEN amount ELSE 0 END), 0),
+        COALESCE(SUM(CASE WHEN credit_type = 'paid' THEN amount ELSE 0 END), 0)
+    FROM credits_credittransaction WHERE {_between("id", after, through)}
+    """
+    ((count, free, paid),) = _ask(question, using=using)
+    rows, allocations = sha256(), sha256()
+    allocated = 0
+    columns = COLUMNS[version]
+    vendor = connections[using].vendor
+    names = columns[CreditTransaction].split()
+    fixed = _record(CreditTransaction, names[:-1], vendor)
+    free_form = "metadata::text" if vendor == "postgresql" else "metadata"
+    drawn = _record(CreditAllocation, columns[CreditAllocation].split(), vendor)
+    lower = after
+    while lower is None or lower < through:
+        chunk = _ask(
+            f"SELECT id, {fixed}, {free_form} FROM credits_credittransaction"
+            f" WHERE {_between('id', lower, through)} ORDER BY id LIMIT {CHUNK}",
+            using=using,
+        )
+        rows.update("".join([f"{text}{_canonical(said)}" for _, text, said in chunk]).encode())
+        upper = chunk[-1][0] if len(chunk) == CHUNK else through
+        # By the transactions they belong to, those that belong to none among them.
+        records = _ask(
+            f"SELECT {drawn} FROM credits_creditallocation"
+            f" WHERE {_between('transaction_id', lower, upper)} ORDER BY transaction_id, lot_id",
+            using=using,
+        )
+        allocations.update("".join([text for (text,) in records]).encode())
+        allocated += len(records)
+        lower = upper
+    digest = sha256(rows.digest() + allocations.digest()).hexdigest()
+    return Content(int(count), int(free), int(paid), allocated, digest)
+
+
+def _between(column: str, after: int | None, through: int) -> str:
+    return f"{column} <= {through:d}" + ("" if after is None else f" AND {column} > {after:d}")
+
+
+def _ask(question: str, *, using: str) -> list[tuple[Any, ...]]:
+    return retried(partial(_answer, question, using=using), using=using)
+
+
+def _answer(question: str, *, using: str) -> list[tuple[Any, ...]]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(question)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _record(model: type[Model], names: list[str], vendor: str) -> str:
+    """Return the expression that writes these columns as one text."""
+    texts = [_text(model._meta.get_field(name), vendor) for name in names]
+    return " || ".join(f"COALESCE(LENGTH({text}) || ':' || {text}, '-')" for text in texts)
+
+
+def _text(field: Any, vendor: str) -> str:
+    column = f'"{field.column}"'
+    kind = _own_field(field).get_internal_type()
+    if vendor == "postgresql":
+        if kind == "DateTimeField":
+            return f"TO_CHAR({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+        text = f"{column}::text"
+    else:
+        if kind == "DateTimeField":
+            # Kept without microseconds where there are none. What is too long was tampered with.
+            filled = f"{column} || CASE LENGTH({column}) WHEN 19 THEN '.' ELSE '' END || '000000'"
+            return (
+                f"CASE WHEN LENGTH({column}) <= 26 THEN SUBSTR({filled}, 1, 26) ELSE {column} END"
+            )
+        if kind == "DecimalField":
+            places = field.decimal_places
+            return (
+                f"CASE WHEN {column} = ROUND({column}, {places})"
+                f" THEN PRINTF('%.{places}f', {column} + 0.0) ELSE {column} END"
+            )
+        text = column
+    # PostgreSQL writes the dashes, SQLite does not keep them.
+    return f"REPLACE({text}, '-', '')" if kind == "UUIDField" else text
+
+
+def _own_field(field: "Field[Any, Any]") -> "Field[Any, Any]":
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    return field
+
+
+# A reset writes a few different texts for a million people.
+@lru_cache(maxsize=4_096)
+def _canonical(text: str | None) -> str:
+    """Return JSON behind its length: keys in order, numbers by value and not by spelling."""
+    if text is None:
+        return "-"
+    try:
+        said = json.dumps(
+            json.loads(text, parse_float=_number), sort_keys=True, separators=(",", ":")
+        )
+    except (ValueError, RecursionError):
+        # Not JSON: only a database that was tampered with holds it, and the digest says so.
+        said = f"!{text}"
+    return f"{len(said)}:{said}"
+
+
+def _number(text: str) -> int | float:
+    # PostgreSQL writes 1e2 as 100.
+    exact = Decimal(text)
+    return int(exact) if exact == exact.to_integral_value() else float(text)
