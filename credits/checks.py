@@ -90,7 +90,7 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     if not triggers.see_replaced_rows(using=alias):
         messages.append(
             CheckWarning(
-                "SQLite does not tell the ledger's triggers of rows that INSERT OR REPLACE removes.",
+                "SQLite does not tell the ledger's triggers of a row that REPLACE removes.",
                 hint='Add "OPTIONS": {"init_command": "PRAGMA recursive_triggers=ON;"}.',
                 id="credits.W007",
             )

@@ -1,5 +1,7 @@
 """What all settings share. What differs from host to host is not read here."""
 
+from typing import Any
+
 from settings.environment import BASE_DIR
 from settings.schedule import *  # noqa: F403  (CRONJOBS and the CRONTAB_… settings)
 
@@ -81,7 +83,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 
 DEFAULT_FROM_EMAIL = "Homezy <credits@homezy.example>"
 
-CREDITS = {
+CREDITS: dict[str, Any] = {
     "ELIGIBLE_PROFESSIONALS": "homezy.eligibility.verified_professionals",
     "SITE_URL": "https://homezy.example",
     "ACTION_URL": "https://homezy.example/leads",

@@ -137,7 +137,7 @@ def check_seals(
     with transaction.atomic(using=using):
         mark = SealMark.objects.using(using).select_for_update().first() or SealMark()
         seals = list(_seals(using))
-    breaches = []
+    breaches: list[Breach] = []
     before: DaySeal | None = None
     for seal in seals:
         reads = since is None or seal.day >= since
@@ -146,7 +146,7 @@ def check_seals(
     if known and known not in {seal.code for seal in seals}:
         breaches.append(Breach(None, f"no seal has the code {known}"))
     if what := _mark_breach(mark, before, by_id):
-        breaches.append(Breach(before and before.day, what))
+        breaches.append(Breach(before.day if before else None, what))
     elif before is None:
         breaches.append(Breach(None, "there are none: manage.py seal_credits writes the first"))
     elif as_of.astimezone(UTC).date() - before.day > OVERDUE:

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F
 
 from credits.engine import triggers
-from credits.models import CreditAllocation, CreditBalance, CreditTransaction, JobRun
+from credits.models import CreditAllocation, CreditBalance, CreditTransaction, DaySeal, JobRun
 from tests.books import all_tables, triggers_there
 from tests.factories import JANUARY, buy, make_professional, use
 
@@ -160,10 +160,10 @@ class TestExpected:
         names = {trigger.name for trigger in triggers.expected(using="default")}
 
         assert names == triggers_there()
-        assert len(names) == (6 if connection.vendor == "postgresql" else 4)
+        assert len(names) == (9 if connection.vendor == "postgresql" else 6)
 
     def test_guard_every_column_but_what_remains(self):
-        (transactions, allocations) = (
+        (transactions, allocations, seals) = (
             trigger for trigger in triggers.expected(using="default") if "UPDATE" in trigger.event
         )
 
@@ -176,6 +176,8 @@ class TestExpected:
         assert free == {"remaining_amount", "remaining_price"}
         for field in CreditAllocation._meta.concrete_fields:
             assert f'"{field.column}"' in allocations.event
+        for field in DaySeal._meta.concrete_fields:
+            assert f'"{field.column}"' in seals.event
 
     def test_are_none_on_an_engine_this_app_has_none_for(self, monkeypatch):
         monkeypatch.setattr(connection, "vendor", "oracle")
