@@ -430,7 +430,7 @@ class TestManyHosts:
 @pytest.mark.django_db(transaction=True)
 class TestADump:
     def test_of_one_engine_verifies_on_another(self):
-        """It was made on SQLite: in XML, since Django's JSON drops microseconds, which a seal sees."""
+        """Made on SQLite; in XML, since Django's JSON drops microseconds, which a seal sees."""
         file = Path(__file__).with_name("sealed_ledger.xml")
 
         call_command("loaddata", file, verbosity=0)
