@@ -30,6 +30,7 @@ class CreditsConfig(AppConfig):
         checks.register(own_checks.check_settings)
         checks.register(own_checks.check_databases)
         checks.register(own_checks.check_triggers, checks.Tags.database)
+        checks.register(own_checks.check_seals)
         checks.register(own_checks.check_mail)
         checks.register(own_checks.check_links)
         checks.register(own_checks.check_triggering)

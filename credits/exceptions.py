@@ -111,6 +111,24 @@ class NoEligibilityRule(CreditsError):
         )
 
 
+class NoSealKey(CreditsError):
+    """``CREDITS["SEAL_KEY"]`` is missing, so nothing can be sealed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'CREDITS["SEAL_KEY"] is not set: give a secret of 32 characters or more that is kept'
+            ' outside the database; python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            " makes one."
+        )
+
+
+class SealsBroken(CreditsError):
+    """The seals are not those that were written: no other is put over them."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Nothing was sealed: {what}. Look with: manage.py verify_credits --seals")
+
+
 class NothingToSay(CreditsError):
     """What a notice was to tell is no longer so; it is better not sent."""
 

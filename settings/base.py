@@ -87,4 +87,5 @@ CREDITS: dict[str, Any] = {
     "ELIGIBLE_PROFESSIONALS": "homezy.eligibility.verified_professionals",
     "SITE_URL": "https://homezy.example",
     "ACTION_URL": "https://homezy.example/leads",
+    "ERASE_PROFESSIONAL": "homezy.erasure.erase_user",
 }

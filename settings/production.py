@@ -54,6 +54,9 @@ CREDITS = base.CREDITS | {
     "TRIGGER_SECRET_FALLBACKS": environment.words("TRIGGER_SECRET_FALLBACKS", default=""),
     "TRIGGER_GOOGLE_AUDIENCE": environment.text("TRIGGER_GOOGLE_AUDIENCE", default=""),
     "TRIGGER_GOOGLE_ACCOUNT": environment.text("TRIGGER_GOOGLE_ACCOUNT", default=""),
+    # Here and not in the database: who can write there must not be able to seal.
+    "SEAL_KEY": environment.text("CREDITS_SEAL_KEY", default=""),
+    "SEAL_OLD_KEYS": environment.text("CREDITS_SEAL_OLD_KEYS", default="").split(),
 }
 if _jobs := environment.words("TRIGGER_JOBS", default=""):
     CREDITS["TRIGGER_JOBS"] = _jobs

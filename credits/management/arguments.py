@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -43,6 +43,17 @@ def moment(text: str) -> datetime:
         raise bad_argument(f"--as-of: “{text}” lies outside the calendar.") from None
 
 
+def day(option: str, text: str) -> date:
+    """Read a day."""
+    try:
+        parsed = parse_date(text)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise bad_argument(f"{option}: “{text}” is not a day; write one like 2026-11-01.")
+    return parsed
+
+
 def period(text: str) -> str:
     """Read a calendar month."""
     try:
@@ -69,12 +80,14 @@ def trigger(text: str) -> str:
     return text
 
 
-def professionals(texts: Iterable[str]) -> tuple[ProfessionalId, ...]:
+def professionals(
+    texts: Iterable[str], *, option: str = "--professional"
+) -> tuple[ProfessionalId, ...]:
     """Find users by e-mail address or id."""
-    return tuple(_professional(text) for text in texts)
+    return tuple(_professional(text, option) for text in texts)
 
 
-def _professional(text: str) -> ProfessionalId:
+def _professional(text: str, option: str) -> ProfessionalId:
     user_model = get_user_model()
     users = user_model._default_manager.using(ledger_database())
     found = None
@@ -83,7 +96,7 @@ def _professional(text: str) -> ProfessionalId:
         try:
             user_model._meta.get_field(field)
         except FieldDoesNotExist:
-            raise bad_argument("--professional: users have no e-mail here; give an id.") from None
+            raise bad_argument(f"{option}: users have no e-mail here; give an id.") from None
         found = users.filter(**{f"{field}__iexact": text}).first()
     else:
         try:
@@ -92,7 +105,7 @@ def _professional(text: str) -> ProfessionalId:
             found = None
     if found is None:
         raise bad_argument(
-            f"--professional: there is no user “{text}”; give the e-mail address or the id of one."
+            f"{option}: there is no user “{text}”; give the e-mail address or the id of one."
         )
     key: ProfessionalId = found.pk
     return key

@@ -2,6 +2,7 @@ from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
 from credits.models.runs import JobFailure, JobRun
+from credits.models.seals import DaySeal, SealMark
 from credits.models.starts import JobStart
 from credits.models.totals import MonthlyTotal, TotalsMark
 from credits.models.transactions import (
@@ -16,6 +17,7 @@ __all__ = [
     "CreditBalance",
     "CreditTransaction",
     "CreditType",
+    "DaySeal",
     "JobFailure",
     "JobRun",
     "JobStart",
@@ -23,6 +25,7 @@ __all__ = [
     "Notice",
     "NoticeEvent",
     "NoticeOptOut",
+    "SealMark",
     "SuppressedAddress",
     "TotalsMark",
     "TransactionReason",

@@ -10,6 +10,8 @@ from credits.conf import CreditsSettings, get_settings, problems
 
 KNOWN = ", ".join(field.name.upper() for field in dataclasses.fields(CreditsSettings))
 
+SHORT = "a short secret"
+
 
 class TestProblems:
     def test_are_none_where_nothing_is_set(self):
@@ -54,6 +56,21 @@ class TestProblems:
                 {5: 5},
                 f'CREDITS["5"] is not a setting; known: {KNOWN}.',
                 id="not even a name",
+            ),
+            pytest.param(
+                {"SEAL_KEY": SHORT},
+                'CREDITS["SEAL_KEY"] must be a secret of 32 characters or more.',
+                id="a short secret, which is not told",
+            ),
+            pytest.param(
+                {"SEAL_OLD_KEYS": ["long enough a secret to be kept as one", SHORT]},
+                'CREDITS["SEAL_OLD_KEYS"] must be secrets of 32 characters or more.',
+                id="a short old secret",
+            ),
+            pytest.param(
+                {"SEAL_OLD_KEYS": SHORT},
+                'CREDITS["SEAL_OLD_KEYS"] must be a list of secrets.',
+                id="no list of secrets",
             ),
             pytest.param(
                 {"CHUNK_SIZE": "5"}, "CREDITS[\"CHUNK_SIZE\"] must be int, not '5'.", id="text"
