@@ -124,8 +124,18 @@ def run_name(run: JobRun) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """Return a moment in the reader's time zone and notation."""
-    return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else ""
+    """
+    Return a moment in the reader's time zone, its day and its time in the reader's notation.
+
+    Not in Django's own of both: in some languages, Arabic among them, that is the American one.
+    """
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return _("%(day)s, %(time)s") % {
+        "day": date_format(local, "DATE_FORMAT"),
+        "time": date_format(local, "TIME_FORMAT"),
+    }
 
 
 def day_and_time(at: datetime) -> SafeString:

@@ -7,13 +7,13 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
+from credits.admin.cells import moment
 from credits.admin.charts import Bar, Beat, Part, bar_chart, run_strip
 from credits.engine.totals import Total
 from credits.models import JobRun, TransactionType
@@ -66,11 +66,6 @@ def duration(seconds: float) -> str:
 def tone(status: str) -> str:
     """Return the colour of a run's status."""
     return _TONES[JobRun.Status(status)]
-
-
-def moment(at: datetime) -> str:
-    """Return a moment in the reader's language and time zone."""
-    return date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
 
 def expiry_chart(months: Sequence[ExpiryMonth], *, linked: bool) -> SafeString:

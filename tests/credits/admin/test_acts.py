@@ -230,7 +230,11 @@ class TestBadInput:
                 {"credit_type": "paid", "expires_at": "9999-12-31"},
                 "Choose an earlier day.",
             ),
-            ("grant", {"credit_type": "paid", "expires_at": "2026-01-01"}, "must lie after"),
+            (
+                "grant",
+                {"credit_type": "paid", "expires_at": "2026-01-01"},
+                "Choose a later day",
+            ),
             ("adjust", {"amount": "0"}, "with a minus to take away"),
             ("adjust", {"amount": "-51"}, "Only 50 credits can be taken"),
             ("refund", {"amount": "41"}, "Only 40 credits of this spend are left to refund"),

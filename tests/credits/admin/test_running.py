@@ -214,7 +214,7 @@ class TestRunNow:
 
         page = operator.post(EXPIRY, {"step": step, "token": TOKEN})
 
-        assert page.context["problem"].startswith(f"Run {run.pk} of expire_credits is active")
+        assert page.context["problem"].startswith(f"Run {run.pk} of this job is active on")
         assert started == []
 
     @pytest.mark.parametrize("token", ["", "../../x", "0A1B2C3D", "0a1b2c3d0"])
