@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -40,11 +39,6 @@ _TONES = {
 def number(value: int, *, signed: bool = False) -> SafeString:
     """Return a number that is read from left to right in every language."""
     return format_html('<bdi dir="ltr">{}</bdi>', plain(value, signed=signed))
-
-
-def money(amount: Decimal, currency: str) -> SafeString:
-    """Return a sum of money, its currency first."""
-    return format_html('<bdi dir="ltr">{}</bdi>', f"{currency} {amount:,.2f}")
 
 
 def plain(value: int, *, signed: bool = False) -> str:

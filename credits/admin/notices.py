@@ -87,7 +87,6 @@ class NoticeAdmin(Previews, Decisions, ReadOnlyAdmin):
                 **self.admin_site.each_context(request),
                 "title": str(notice).capitalize(),
                 "opts": self.opts,
-                "original": notice,
                 "notice": notice,
                 "badge": notice_badge(notice),
                 "facts": _facts(notice),

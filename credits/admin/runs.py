@@ -97,7 +97,6 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
                 "title": _("%(job)s, run %(number)s")
                 % {"job": run.get_job_display().capitalize(), "number": run.pk},
                 "opts": self.opts,
-                "original": run,
                 "figures": _figures(run),
                 "facts": _facts(run),
                 "command": command_after(run),

@@ -76,6 +76,14 @@ class ActPage:
         """Return the heading of the act's pages."""
         raise NotImplementedError
 
+    def row_name(self, row: Any) -> str:
+        """Return what the page of the row is called."""
+        raise NotImplementedError
+
+    def state(self, row: Any) -> str:
+        """Return the sentence that says how the row stands before the act."""
+        raise NotImplementedError
+
     def why_not(self, row: Any) -> str:
         """Return the sentence that says why the act does not fit this row; nothing if it does."""
         return ""
@@ -207,7 +215,12 @@ class ActPage:
 
     def _form(self, request: HttpRequest, row: Any, form: ActForm, token: str) -> HttpResponse:
         status = 200 if not form.errors else 422
-        context = {"form": form, "token": token, "zone": timezone.get_current_timezone_name()}
+        context = {
+            "form": form,
+            "token": token,
+            "zone": timezone.get_current_timezone_name(),
+            "state": self.state(row),
+        }
         return self._page(request, row, "credits/admin/act_form.html", context, status=status)
 
     def _confirmation(
@@ -243,7 +256,7 @@ class ActPage:
             "act": self.label(),
             "opts": opts,
             "media": self._admin.media,
-            "original": row,
+            "row_name": self.row_name(row),
             "row_url": cells.change_url(str(opts.model_name), row.pk),
             **context,
         }
