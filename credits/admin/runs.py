@@ -40,8 +40,7 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
     change_list_template = "credits/admin/run_list.html"
     list_display = (
         "id",
-        "job",
-        "period",
+        "job_cell",
         "badge",
         "started",
         "duration",
@@ -50,7 +49,7 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
         "credits",
         "by",
     )
-    list_display_links = ("id", "job")
+    list_display_links = ("id", "job_cell")
     list_filter = ("job", "status")
     ordering = ("-id",)
 
@@ -109,6 +108,15 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
                 "poll": f"{progress_url}?{urlencode({'of': expected})}",
                 **(extra_context or {}),
             },
+        )
+
+    @admin.display(description=gettext_lazy("job"), ordering="job")
+    def job_cell(self, run: JobRun) -> SafeString | str:
+        """The job and, of a reset, its month."""
+        if not run.period:
+            return run.get_job_display()
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>', run.get_job_display(), run.period
         )
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
