@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
@@ -27,6 +28,10 @@ JOBS = ["reset_monthly_credits", "expire_credits"]
 RESET = reverse("admin:credits_jobrun_run", args=["reset_monthly_credits"])
 EXPIRY = reverse("admin:credits_jobrun_run", args=["expire_credits"])
 TOKEN = "0a1b2c3d"
+
+
+def broken_rule() -> None:
+    raise KeyError("no such flag")
 
 
 @pytest.fixture
@@ -131,6 +136,17 @@ class TestDryRun:
         assert "There is no user" in page.content.decode()
         assert "“<b>”" not in page.content.decode()
 
+    def test_says_when_the_hosts_rule_breaks(
+        self, operator: Client, settings: Any, caplog: pytest.LogCaptureFixture
+    ):
+        rule = f"{__name__}.broken_rule"
+        settings.CREDITS = {**settings.CREDITS, "ELIGIBLE_PROFESSIONALS": rule}
+
+        page = operator.post(RESET, {"step": "dry"})
+
+        assert page.context["problem"].endswith("could not be found out: KeyError: 'no such flag'")
+        assert "forecast failed job=reset_monthly_credits" in caplog.text
+
     def test_says_when_nobody_is_eligible_by_rule(self, operator: Client, settings: Any):
         settings.CREDITS = {**settings.CREDITS, "ELIGIBLE_PROFESSIONALS": ""}
 
@@ -175,6 +191,9 @@ class TestRunNow:
         ]
         waiting = reverse("admin:credits_jobrun_started", args=["expire_credits", TOKEN])
         assert answer.url.startswith(f"{waiting}?of=3&begun=")
+        entry = LogEntry.objects.get()
+        assert (entry.user, entry.object_repr) == (user, "expire_credits")
+        assert entry.change_message == f"run now: expire_credits, trigger admin:{user.pk}:{TOKEN}"
         page = operator.get(answer.url).content.decode()
         assert "The process is starting" in page
         assert "data-poll=" in page
@@ -188,6 +207,8 @@ class TestRunNow:
 
     def test_starts_once_for_one_form(self, operator: Client, started: list[list[str]]):
         first, second = self.confirmed(operator), self.confirmed(operator)
+
+        assert LogEntry.objects.count() == 1
 
         assert len(started) == 1
         assert first.url.partition("?")[0] == second.url.partition("?")[0]
