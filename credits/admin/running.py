@@ -180,8 +180,9 @@ class RunNow(ModelAdmin):
         writes the trigger, and with it the user, onto the run.
         """
         only = "" if professional is None else f" for professional {professional.pk}"
+        user_key: Any = request.user.pk
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=user_key,
             content_type=ContentType.objects.get_for_model(JobRun),
             object_repr=f"{job}{only}",
             action_flag=ADDITION,
