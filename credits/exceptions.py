@@ -130,11 +130,18 @@ class SealsBroken(CreditsError):
 
 
 class NothingToSay(CreditsError):
-    """What a notice was to tell is no longer so; it is better not sent."""
+    """
+    What a notice was to tell is no longer so; it is better not sent.
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
+    ``reason`` is the sentence in English; ``message`` is the one of the catalogue, with
+    ``%(name)s`` where each of ``numbers`` stands.
+    """
+
+    def __init__(self, reason: str, **numbers: object) -> None:
+        self.message = reason
+        self.numbers = numbers
+        self.reason = reason % numbers if numbers else reason
+        super().__init__(self.reason)
 
 
 class MailMisconfigured(CreditsError):

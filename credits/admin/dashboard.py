@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credits.admin import drawing
+from credits.admin.cells import moment
 from credits.admin.skin import ModelAdmin
 from credits.engine.database import ledger_database
 from credits.engine.totals import monthly_totals
@@ -155,6 +156,7 @@ def _runs(now: datetime) -> dict[str, Any]:
                 "run": run,
                 "title": JOB_TITLES[run.job],
                 "url": drawing.run_url(run),
+                "started": moment(run.started_at),
                 "tone": drawing.tone(run.status),
                 "duration": drawing.duration(seconds_of(run, as_of=now)),
                 "granted": drawing.number(run.credits_granted, signed=True),

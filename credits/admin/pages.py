@@ -21,9 +21,6 @@ class LongList(ReadOnlyAdmin):
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "credits/admin/long_list.html"
 
-    class Media:
-        css = {"all": ("credits/admin.css", "credits/lists.css")}
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the list of whichever skin there is, with pages that are looked up by key."""
         return type("LongChangeList", (CappedList, super().get_changelist(request, **kwargs)), {})
@@ -55,7 +52,6 @@ class OwnPage(LongList):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": row,
             "media": self.media,
             "acts": self.acts_for(request, row) if hasattr(self, "acts_for") else [],
             **self.page_context(request, row),

@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
@@ -14,7 +15,7 @@ from credits.admin import cells
 from credits.admin.acts import RefundAndExtend
 from credits.admin.csv_export import stream_csv
 from credits.admin.drill_down import drill_down
-from credits.admin.filters import MonthFilter, OpenLotFilter
+from credits.admin.filters import AuthorFilter, MonthFilter, OpenLotFilter
 from credits.admin.pages import OwnPage
 from credits.admin.read_only import email_field
 from credits.admin.transaction import page_of
@@ -55,14 +56,12 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
         "professional_cell",
         "type_cell",
         "signed_amount",
-        "pool",
         "change",
         "lot_left",
         "who",
-        "description_cell",
     )
     list_display_links = ("when",)
-    list_filter = (MonthFilter, "transaction_type", "credit_type", OpenLotFilter)
+    list_filter = (MonthFilter, "transaction_type", "credit_type", OpenLotFilter, AuthorFilter)
     list_select_related = ("professional", "created_by", "run")
     search_help_text = gettext_lazy(
         "Whole e-mail of a professional, id of a transaction, or idempotency key."
@@ -136,17 +135,17 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
             transaction.professional, cells.change_url("creditbalance", transaction.professional_id)
         )
 
-    @admin.display(description=gettext_lazy("type"))
+    @admin.display(description=gettext_lazy("type and pool"))
     def type_cell(self, transaction: CreditTransaction) -> SafeString:
-        return cells.type_badge(transaction)
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>',
+            cells.type_badge(transaction),
+            transaction.get_credit_type_display(),
+        )
 
     @admin.display(description=gettext_lazy("credits"))
     def signed_amount(self, transaction: CreditTransaction) -> SafeString:
         return cells.signed(transaction.amount)
-
-    @admin.display(description=gettext_lazy("pool"))
-    def pool(self, transaction: CreditTransaction) -> str:
-        return transaction.get_credit_type_display()
 
     @admin.display(description=gettext_lazy("balance"))
     def change(self, transaction: CreditTransaction) -> SafeString:
@@ -156,13 +155,13 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
     def lot_left(self, transaction: CreditTransaction) -> str:
         return cells.lot_left(transaction)
 
-    @admin.display(description=gettext_lazy("who"))
-    def who(self, transaction: CreditTransaction) -> str | SafeString:
-        return cells.author(transaction)
-
-    @admin.display(description=gettext_lazy("description"))
-    def description_cell(self, transaction: CreditTransaction) -> str:
-        return transaction.description
+    @admin.display(description=gettext_lazy("who and what for"))
+    def who(self, transaction: CreditTransaction) -> SafeString:
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>',
+            cells.author(transaction),
+            transaction.description,
+        )
 
     def page_context(self, request: HttpRequest, row: CreditTransaction) -> dict[str, Any]:
         """Return everything about one transaction."""

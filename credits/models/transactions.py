@@ -144,6 +144,12 @@ class CreditTransaction(models.Model):
                 fields=["transaction_type", "created_at", "id", "credit_type"],
                 name="credits_transactions_by_type",
             ),
+            # Few rows have an author: those that a person wrote in the admin.
+            models.Index(
+                fields=["created_by", "created_at", "id"],
+                condition=Q(created_by__isnull=False),
+                name="credits_transactions_by_who",
+            ),
         ]
         permissions = [
             ("refund_credits", _("Can refund a spend")),

@@ -102,7 +102,7 @@ ERRORS = [
         "Run 4 of expire_credits failed: disk full",
         id="RunFailed",
     ),
-    pytest.param("NothingToSay", (), {"reason": "spent"}, "spent", id="NothingToSay"),
+    pytest.param("NothingToSay", (), {"reason": "100% spent"}, "100% spent", id="NothingToSay"),
     pytest.param(
         "MailMisconfigured", ("No password.",), {}, "No password.", id="MailMisconfigured"
     ),

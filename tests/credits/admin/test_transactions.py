@@ -122,6 +122,32 @@ class TestFilters:
         assert [row.amount for row in listed(operator, lot="open")] == [50]
         assert listed(operator, lot="open", transaction_type__exact="spend") == []
 
+    def test_find_what_one_person_wrote(self, operator: Client, aisha: User):
+        clerk = make_user(first_name="Zahra", last_name="Ali")
+        mine = correct(aisha, 1, "free", by=clerk)
+        correct(aisha, 2, "free", by=make_user(first_name="Basma"))
+
+        assert listed(operator, who=clerk.pk) == [mine]
+        filters = operator.get(LIST).context["cl"].filter_specs
+        (authors,) = (spec for spec in filters if "who" in spec.expected_parameters())
+        assert [name for _key, name in authors.lookup_choices] == ["Basma", "Zahra Ali"]
+        assert operator.get(LIST, {"who": "x"}, follow=True).status_code == 200
+
+    def test_find_nothing_of_who_wrote_nothing(self, operator: Client, aisha: User):
+        assert listed(operator, who=aisha.pk) == []
+
+    def test_find_people_through_an_index(self, aisha: User):
+        written = CreditTransaction.objects.filter(created_by=aisha).order_by("-created_at", "-id")
+        with transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                # A handful of rows is read whole: forbid that, and see what else there is.
+                cursor.execute("SET LOCAL enable_seqscan = off")
+            plan = written.explain()
+
+        assert "credits_transactions_by_who" in plan
+        assert "sort" not in plan.lower()
+        assert "temp b-tree" not in plan.lower()
+
     def test_find_a_month_and_a_year(self, operator: Client, aisha: User):
         give(aisha, 5, at=datetime(2025, 12, 31, 23, tzinfo=UTC))
         give(aisha, 6, at=FEBRUARY)
