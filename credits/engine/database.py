@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import stamina
@@ -93,6 +94,23 @@ def retried(question: Callable[[], T], *, using: str) -> T:
     raise AssertionError("the last attempt returns or raises")
 
 
+def database_now(*, using: str) -> datetime:
+    """
+    Return the present moment by the database's own clock, to the millisecond at least.
+
+    Every host that asks gets the same answer, however wrong its own clock is. On SQLite the
+    database is a file, and its clock the host's.
+    """
+    with connections[using].cursor() as cursor:
+        if connections[using].vendor == "postgresql":
+            cursor.execute("SELECT clock_timestamp()")
+            (moment,) = cursor.fetchone()
+        else:
+            cursor.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
+            moment = datetime.fromisoformat(cursor.fetchone()[0])
+    return moment.astimezone(UTC)
+
+
 def lock_key(idempotency_key: str, *, using: str) -> None:
     """
     Let no other transaction use this key until the caller's ends.
@@ -105,3 +123,8 @@ def lock_key(idempotency_key: str, *, using: str) -> None:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [idempotency_key]
             )
+
+
+def lock_job(job: str, *, using: str) -> None:
+    """Let nobody else start, pause or resume this job until the caller's transaction ends."""
+    lock_key(f"credits job {job}", using=using)
