@@ -15,6 +15,7 @@ from django.db import (
     connections,
     router,
 )
+from django.utils import timezone
 
 from credits.models import CreditBalance
 
@@ -96,18 +97,16 @@ def retried(question: Callable[[], T], *, using: str) -> T:
 
 def database_now(*, using: str) -> datetime:
     """
-    Return the present moment by the database's own clock, to the millisecond at least.
+    Return the present moment by the database's own clock.
 
-    Every host that asks gets the same answer, however wrong its own clock is. On SQLite the
-    database is a file, and its clock the host's.
+    Every host that asks gets the same answer, however wrong its own clock is.
     """
+    if connections[using].vendor != "postgresql":
+        # SQLite is a file of this host, and asks this host's clock too.
+        return timezone.now()
     with connections[using].cursor() as cursor:
-        if connections[using].vendor == "postgresql":
-            cursor.execute("SELECT clock_timestamp()")
-            (moment,) = cursor.fetchone()
-        else:
-            cursor.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
-            moment = datetime.fromisoformat(cursor.fetchone()[0])
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
     return moment.astimezone(UTC)
 
 

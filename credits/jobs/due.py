@@ -24,7 +24,7 @@ EXPIRE_AT = timedelta(hours=2)
 """From midnight UTC until the day's expiry is due."""
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 240, 720))
-"""From the end of the first, second … try until the next one; the last holds for all that follow."""
+"""From the end of the first, second … try until the next; the last holds for all that follow."""
 
 RESET_GRACE = timedelta(hours=6)
 """From the start of the month until a reset that has not happened is late."""

@@ -168,12 +168,13 @@ def judge_sending(*, as_of: datetime) -> Verdict:
     using = ledger_database()
     claim = JobClaim.objects.using(using).filter(pk=JobName.SENDING).first()
     pause = pause_of(JobName.SENDING)
-    next_at = _promise_at(claim) or as_of
+    moments = [_promise_at(claim) or as_of]
     # Those of a sender that was killed are found by the next one.
     for status in (Notice.Status.PENDING, Notice.Status.SENDING):
         waiting = Notice.objects.using(using).filter(status=status)
-        first = waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True)[:1]
-        next_at = min(next_at, *first)
+        first = waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True)
+        moments += first[:1]
+    next_at = min(moments)
     if claim is not None and claim.held_until is not None:
         next_at = max(next_at, claim.held_until)
     is_due = pause is None and next_at <= as_of
