@@ -23,6 +23,7 @@ from credits.engine.database import ledger_database
 from credits.engine.tally import Forecast
 from credits.exceptions import CreditsError
 from credits.jobs.expiry import forecast_expiry
+from credits.jobs.pausing import refuse_if_paused
 from credits.jobs.reset import forecast_reset
 from credits.jobs.running import refuse_if_active
 from credits.models import JobRun
@@ -80,6 +81,7 @@ class RunNow(ModelAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 if step != "dry":
+                    refuse_if_paused(job)
                     refuse_if_active(job)
                 if step == "start":
                     return self._start(request, job, form.cleaned_data["professional"], now)

@@ -70,13 +70,14 @@ def outcome_of(name: JobName, act: Callable[[], Outcome]) -> Outcome:
 def outcome_of_run(name: JobName, run: JobRun) -> Outcome:
     """Return the outcome of a run that has ended."""
     net = run.credits_granted - run.credits_expired
-    return Outcome(
-        name,
-        Ending(run.status),
+    message = (
         f"Run {run.pk}: total {run.total_count:,}, succeeded {run.success_count:,},"
-        f" failed {run.error_count:,}, credits {net:+,}.",
-        run.pk,
+        f" failed {run.error_count:,}, credits {net:+,}."
     )
+    if run.status == JobRun.Status.SUCCEEDED and run.error_summary:
+        # A warning of our own: that of a failure may quote what the database said of a row.
+        message += f" {run.error_summary}"
+    return Outcome(name, Ending(run.status), message, run.pk)
 
 
 def outcome_of_sending(name: JobName, report: SendReport) -> Outcome:

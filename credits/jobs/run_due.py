@@ -114,17 +114,19 @@ def run_due_credit_jobs(
     watch = watch or Watch()
     passed = record_passed_periods(as_of=as_of, trigger=trigger)
     outcomes = []
+    judged = []
     was_stopped = False
     for work in DUE_WORK:
         if was_stopped := watch.should_stop():
             break
-        if work.judge(as_of=as_of).is_due and (outcome := _done(work, as_of, trigger, watch)):
+        judged.append(work.judge(as_of=as_of))
+        if judged[-1].is_due and (outcome := _done(work, as_of, trigger, watch)):
             outcomes.append(outcome)
+    if outcomes or was_stopped or any(verdict.is_due for verdict in judged):
+        judged = list(verdicts(as_of=as_of))
     late = late_jobs(as_of=as_of)
     jobs_checked.send_robust(sender=LateJob, as_of=as_of, late=late)
-    return DueReport(
-        as_of, tuple(passed), tuple(outcomes), verdicts(as_of=as_of), tuple(late), was_stopped
-    )
+    return DueReport(as_of, tuple(passed), tuple(outcomes), tuple(judged), tuple(late), was_stopped)
 
 
 def forecast_due(*, as_of: datetime) -> DueForecast:

@@ -26,7 +26,9 @@ exit codes:
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look once, and say how it is."""
-        talk = Talk(self, "credits_jobs_status", options)
+        # The document says all that the table does.
+        verbosity = 0 if options["json"] else options["verbosity"]
+        talk = Talk(self, "credits_jobs_status", options | {"verbosity": verbosity})
         with talk.refusals():
             status = jobs_status(as_of=database_now(using=ledger_database()))
             code, message = tell_status(talk, status)
