@@ -28,6 +28,7 @@ from credits.engine.tally import Forecast
 from credits.exceptions import CreditsError
 from credits.jobs import detached
 from credits.jobs.expiry import forecast_expiry
+from credits.jobs.pausing import refuse_if_paused
 from credits.jobs.reset import forecast_reset
 from credits.jobs.running import refuse_if_active
 from credits.models import JobRun
@@ -87,6 +88,7 @@ class RunNow(ModelAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 if step != "dry":
+                    refuse_if_paused(job)
                     refuse_if_active(job)
                 if step == "start":
                     return self._start(request, job, form.cleaned_data["professional"], now)
@@ -164,12 +166,14 @@ class RunNow(ModelAdmin):
             only = [f"--professional={professional.pk}"] if professional else []
             options = (f"--trigger={trigger}", "--verbosity=0", *only)
             if detached.start(job, *options, token=token):
-                self._log(request, job, professional, trigger=trigger)
+                self._log_start(request, job, professional, trigger=trigger)
         url = reverse(f"{self.admin_site.name}:credits_jobrun_started", args=[job, token])
         query = urlencode({"of": _expected(request), "begun": int(now.timestamp())})
         return HttpResponseRedirect(f"{url}?{query}")
 
-    def _log(self, request: HttpRequest, job: str, professional: Any, *, trigger: str) -> None:
+    def _log_start(
+        self, request: HttpRequest, job: str, professional: Any, *, trigger: str
+    ) -> None:
         """
         Write into Django's log who started what.
 

@@ -18,10 +18,12 @@ from credits.admin import starting
 from credits.admin.cells import day_and_time, moment, number, signed
 from credits.admin.dashboard import NextResetView
 from credits.admin.paging import CappedPaginator
+from credits.admin.pausing import PauseAndResume, pause_url, shown_pauses
 from credits.admin.read_only import ReadOnlyAdmin, email_field
 from credits.admin.running import RunNow, expected_of, may_run, progress_of
 from credits.admin.showing import duration, run_badge
-from credits.models import JobFailure, JobRun, TransactionType
+from credits.jobs.pausing import pauses
+from credits.models import JobFailure, JobPause, JobRun, TransactionType
 from credits.notices.facts import command_after
 from credits.periods import period_of
 from credits.reports.run_log import log_lines
@@ -35,7 +37,7 @@ _TYPES = {
 
 
 @admin.register(JobRun)
-class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
+class JobRunAdmin(NextResetView, PauseAndResume, RunNow, ReadOnlyAdmin):
     paginator = CappedPaginator
     change_list_template = "credits/admin/run_list.html"
     list_display = (
@@ -56,9 +58,23 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Offer who may start jobs a button for each."""
-        jobs = [{"key": job.value, "label": job.label} for job in JobRun.Job]
-        extra = {"jobs_to_run": jobs if may_run(request) else []}
+        """Offer who may start jobs a button for each, and say which are paused."""
+        paused = pauses()
+        to_run = [
+            {"key": job.value, "label": job.label}
+            for job in JobRun.Job
+            if may_run(request) and job not in paused
+        ]
+        to_pause = [
+            {"url": pause_url(job), "label": job.label}
+            for job in JobPause.Job
+            if may_run(request) and job not in paused
+        ]
+        extra = {
+            "jobs_to_run": to_run,
+            "jobs_to_pause": to_pause,
+            "pauses": shown_pauses(request),
+        }
         return super().changelist_view(request, extra | (extra_context or {}))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

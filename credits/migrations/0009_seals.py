@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("credits", "0004_job_starts"),
+        ("credits", "0006_job_control"),
     ]
 
     operations = [

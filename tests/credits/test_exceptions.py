@@ -82,6 +82,25 @@ ERRORS = [
         id="RunAlreadyActive",
     ),
     pytest.param(
+        "JobPaused",
+        (),
+        {"job": "expire_credits", "by": "a@example.com", "since": MARCH, "reason": "Wrong dates"},
+        "expire_credits is paused by a@example.com since 2026-03-01 00:01 UTC (“Wrong dates”);"
+        " go on with: manage.py resume_credit_job expire_credits",
+        id="JobPaused",
+    ),
+    pytest.param(
+        "AlreadyPaused",
+        (),
+        {"job": "expire_credits", "by": "a@example.com", "since": MARCH, "reason": "Wrong dates"},
+        "expire_credits has been paused already, by a@example.com since 2026-03-01 00:01 UTC"
+        " (“Wrong dates”).",
+        id="AlreadyPaused",
+    ),
+    pytest.param(
+        "NotDue", (), {"job": "expire_credits"}, "expire_credits is not due any more.", id="NotDue"
+    ),
+    pytest.param(
         "LeaseLost",
         (),
         {"run_id": 4},

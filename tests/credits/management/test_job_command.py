@@ -185,9 +185,10 @@ class TestHelp:
         assert len(examples.splitlines()) == 4
         assert all(line.startswith(f"  manage.py {job}") for line in examples.splitlines())
         assert codes == (
-            "  0  done, or nothing to do      3    partial: some professionals failed\n"
-            "  1  failed                      4    another run of this job is active\n"
+            "  0  done, or nothing to do      4    another run of this job is active\n"
+            "  1  failed                      5    somebody paused this job\n"
             "  2  bad arguments               130  interrupted; its last chunk was finished\n"
+            "  3  partial: some professionals failed\n"
         )
 
     @JOBS
