@@ -1,8 +1,9 @@
 """The ``CREDITS`` setting: one dict in, one frozen object out, unknown keys refused."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import time
 from functools import cache
 from typing import Any
@@ -58,6 +59,19 @@ class CreditsSettings:
     action_url: str = ""
     """Where the button of an expiry warning leads; no button without it."""
 
+    # The names of what is secret hold a word that Django's error pages leave out the value of.
+    chat_secret_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Where alerts go besides mail, as apprise writes it: ``slack://…``, ``discord://…``."""
+
+    heartbeat_secret_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Healthchecks to ping: one address for all jobs, or ``expire_credits=https://…`` for each."""
+
+    sentry_crons: bool = False
+    """Whether runs check in with Sentry; the project itself calls ``sentry_sdk.init``."""
+
+    metrics_token: str = field(default="", repr=False)
+    """What Prometheus must show to read ``metrics/``; without it nobody can."""
+
 
 _LEAST = {
     "monthly_free_credits": 0,
@@ -68,6 +82,10 @@ _LEAST = {
     "min_credits_to_warn": 1,
     "notices_per_second": 1,
 }
+
+
+# A value is not shown where it may be secret.
+_SECRET = re.compile("secret|token")
 
 
 def problems(given: Mapping[str, Any]) -> list[str]:
@@ -87,17 +105,18 @@ def problems(given: Mapping[str, Any]) -> list[str]:
 
 def _problem(name: str, value: Any, *, like: Any) -> str | None:
     """Return what is wrong with a value; its default shows what kind it must be."""
+    but = f", not {value!r}" if not _SECRET.search(name) else ""
     if isinstance(like, tuple):
         kind = int if name == "expiry_warning_days" else str
         if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
-            return f"must be a list of {kind.__name__}, not {value!r}"
+            return f"must be a list of {kind.__name__}{but}"
         if kind is int and any(item < 1 for item in value):
             return f"must hold whole days of at least 1, not {value!r}"
         if name == "send_window" and not _is_window(value):
             return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
     # A bool is an int to isinstance, and True is no number of credits.
     elif type(value) is not type(like):
-        return f"must be {type(like).__name__}, not {value!r}"
+        return f"must be {type(like).__name__}{but}"
     elif name in _LEAST and value < _LEAST[name]:
         return f"must be at least {_LEAST[name]}, not {value}"
     return None

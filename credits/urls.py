@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from credits import views
+from credits.monitoring import views as monitoring
 from credits.notices.webhooks import webhook_patterns
 
 app_name = "credits"
@@ -10,5 +11,8 @@ app_name = "credits"
 urlpatterns = [
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("unsubscribe/<str:token>/undo/", views.subscribe, name="subscribe"),
+    path("metrics/", monitoring.metrics, name="metrics"),
+    path("health/", monitoring.health, name="health"),
+    path("health/jobs/", monitoring.health_of_jobs, name="health-jobs"),
     path("anymail/", include((webhook_patterns(), "anymail"))),
 ]

@@ -1,3 +1,4 @@
+from credits.models.alerts import JobAlert
 from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
@@ -15,6 +16,7 @@ __all__ = [
     "CreditBalance",
     "CreditTransaction",
     "CreditType",
+    "JobAlert",
     "JobFailure",
     "JobRun",
     "MonthlyTotal",
