@@ -5,7 +5,7 @@ No run is recorded: several senders may be at work at once.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from credits.conf import get_settings
 from credits.engine.database import attempts, ledger_database
 from credits.engine.keys import KeyRange, ranges
 from credits.engine.notices import expiring_lots, promise_warnings
-from credits.jobs.due import LateJob, late_jobs
+from credits.jobs.due import late_jobs
 from credits.jobs.running import Watch
 from credits.models import JobRun, Notice
 from credits.notices.handing_over import Mailer
@@ -99,9 +99,9 @@ def send_notices(
         return as_of + timedelta(seconds=monotonic() - started)
 
     warned = stage_expiry_warnings(as_of=as_of)
-    late_now = late_jobs(as_of=as_of)
-    late = stage_late_runs(late_now, as_of=as_of)
-    jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late_now)
+    late = stage_late_runs(as_of=as_of)
+    # Who looks this often may tell the chats too; they raise what the mails below are about.
+    jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late_jobs(as_of=as_of))
     watch.found(Notice.objects.using(using).due(as_of).count())
     with mailer or Mailer() as open_mailer:
         sender = Sender(
@@ -150,7 +150,7 @@ def _promise(within: KeyRange, *, lead: int, least: int, as_of: datetime, using:
     return promised
 
 
-def stage_late_runs(late_now: Sequence[LateJob], *, as_of: datetime) -> int:
+def stage_late_runs(*, as_of: datetime) -> int:
     """Promise the operators a word about each job that is late; return how many are new."""
     return sum(
         promise_to_operators(
@@ -160,7 +160,7 @@ def stage_late_runs(late_now: Sequence[LateJob], *, as_of: datetime) -> int:
             at=as_of,
             using=ledger_database(),
         )
-        for late in late_now
+        for late in late_jobs(as_of=as_of)
     )
 
 
@@ -173,7 +173,7 @@ def forecast_notices(*, as_of: datetime) -> SendForecast:
     using = ledger_database()
     with transaction.atomic(using=using):
         warned = stage_expiry_warnings(as_of=as_of)
-        late = stage_late_runs(late_jobs(as_of=as_of), as_of=as_of)
+        late = stage_late_runs(as_of=as_of)
         due = Notice.objects.using(using).due(as_of).order_by("kind").values_list("kind")
         by_kind = dict(due.annotate(count=Count("pk")))
         transaction.set_rollback(True, using=using)

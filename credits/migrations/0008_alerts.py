@@ -5,45 +5,154 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('credits', '0003_admin'),
+        ("credits", "0003_admin"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='notice',
-            name='kind',
-            field=models.CharField(choices=[('reset', 'reset notice'), ('expiry_warning', 'expiry warning'), ('expiry_receipt', 'expiry receipt'), ('run_summary', 'run summary'), ('run_failure', 'run failure'), ('run_late', 'late run'), ('run_recovered', 'run after trouble')], max_length=16, verbose_name='kind'),
+            model_name="notice",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("reset", "reset notice"),
+                    ("expiry_warning", "expiry warning"),
+                    ("expiry_receipt", "expiry receipt"),
+                    ("run_summary", "run summary"),
+                    ("run_failure", "run failure"),
+                    ("run_late", "late run"),
+                    ("run_recovered", "run after trouble"),
+                ],
+                max_length=16,
+                verbose_name="kind",
+            ),
         ),
         migrations.AlterField(
-            model_name='noticeoptout',
-            name='kind',
-            field=models.CharField(choices=[('reset', 'reset notice'), ('expiry_warning', 'expiry warning'), ('expiry_receipt', 'expiry receipt'), ('run_summary', 'run summary'), ('run_failure', 'run failure'), ('run_late', 'late run'), ('run_recovered', 'run after trouble')], max_length=16, verbose_name='kind'),
+            model_name="noticeoptout",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("reset", "reset notice"),
+                    ("expiry_warning", "expiry warning"),
+                    ("expiry_receipt", "expiry receipt"),
+                    ("run_summary", "run summary"),
+                    ("run_failure", "run failure"),
+                    ("run_late", "late run"),
+                    ("run_recovered", "run after trouble"),
+                ],
+                max_length=16,
+                verbose_name="kind",
+            ),
         ),
         migrations.CreateModel(
-            name='JobAlert',
+            name="JobAlert",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job', models.CharField(choices=[('reset_monthly_credits', 'monthly reset'), ('expire_credits', 'expiry')], max_length=32, verbose_name='job')),
-                ('number', models.PositiveIntegerField(help_text='Of the alerts of its job.', verbose_name='number')),
-                ('kind', models.CharField(choices=[('failed', 'failed'), ('partial', 'partial'), ('missed', 'missed'), ('late', 'late'), ('recovered', 'recovered')], max_length=12, verbose_name='kind')),
-                ('about', models.CharField(blank=True, help_text='The month or the day.', max_length=16, verbose_name='about')),
-                ('command', models.CharField(blank=True, max_length=100, verbose_name='command')),
-                ('since', models.DateTimeField(help_text='When the trouble was first seen.', verbose_name='since')),
-                ('repeats', models.PositiveSmallIntegerField(default=0, help_text='How often the same was told before.', verbose_name='repeats')),
-                ('status', models.CharField(choices=[('pending', 'pending'), ('sent', 'sent'), ('given_up', 'given up')], default='pending', max_length=12, verbose_name='status')),
-                ('told', models.JSONField(blank=True, default=list, verbose_name='told')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('next_attempt_at', models.DateTimeField(verbose_name='next attempt')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('run', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='credits.jobrun', verbose_name='run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "job",
+                    models.CharField(
+                        choices=[
+                            ("reset_monthly_credits", "monthly reset"),
+                            ("expire_credits", "expiry"),
+                        ],
+                        max_length=32,
+                        verbose_name="job",
+                    ),
+                ),
+                (
+                    "number",
+                    models.PositiveIntegerField(
+                        help_text="Of the alerts of its job.", verbose_name="number"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("failed", "failed"),
+                            ("partial", "partial"),
+                            ("missed", "missed"),
+                            ("late", "late"),
+                            ("recovered", "recovered"),
+                        ],
+                        max_length=12,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "about",
+                    models.CharField(
+                        blank=True,
+                        help_text="The month or the day.",
+                        max_length=16,
+                        verbose_name="about",
+                    ),
+                ),
+                ("command", models.CharField(blank=True, max_length=100, verbose_name="command")),
+                (
+                    "since",
+                    models.DateTimeField(
+                        help_text="When the trouble was first seen.", verbose_name="since"
+                    ),
+                ),
+                (
+                    "repeats",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        help_text="How often the same was told before.",
+                        verbose_name="repeats",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "pending"),
+                            ("sent", "sent"),
+                            ("given_up", "given up"),
+                        ],
+                        default="pending",
+                        max_length=12,
+                        verbose_name="status",
+                    ),
+                ),
+                ("told", models.JSONField(blank=True, default=list, verbose_name="told")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("next_attempt_at", models.DateTimeField(verbose_name="next attempt")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                (
+                    "run",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="credits.jobrun",
+                        verbose_name="run",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'alert',
-                'verbose_name_plural': 'alerts',
-                'indexes': [models.Index(condition=models.Q(('status', 'pending')), fields=['next_attempt_at'], name='credits_alerts_waiting')],
-                'constraints': [models.UniqueConstraint(fields=('job', 'number'), name='credits_alert_is_raised_once')],
+                "verbose_name": "alert",
+                "verbose_name_plural": "alerts",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "pending")),
+                        fields=["next_attempt_at"],
+                        name="credits_alerts_waiting",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("job", "number"), name="credits_alert_is_raised_once"
+                    )
+                ],
             },
         ),
     ]

@@ -15,7 +15,7 @@ from django.utils.crypto import salted_hmac
 
 from credits.conf import get_settings
 from credits.models import JobAlert
-from credits.monitoring.hooks import Hook, HookFailed, overhear
+from credits.monitoring.hooks import Hook, HookFailed, discretion
 from credits.notices.wording import clean
 from credits.reports.run_log import without_addresses
 
@@ -133,17 +133,18 @@ def say(chat: Chat, message: Message) -> None:
     # Only here: it loads a hundred services.
     from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415
 
-    overheard = overhear()
     asset = AppriseAsset(app_id="credits", async_mode=False, secure_logging=True)
-    plugin = Apprise.instantiate(chat.url, asset=asset)
-    if plugin is None:
-        raise HookFailed("apprise cannot read its address")
-    if not plugin.notify(
-        body=message.body,
-        title=message.title,
-        notify_type=message.kind,
-        body_format=NotifyFormat.TEXT,
-    ):
+    with discretion() as overheard:
+        plugin = Apprise.instantiate(chat.url, asset=asset)
+        if plugin is None:
+            raise HookFailed("apprise cannot read its address")
+        is_taken = plugin.notify(
+            body=message.body,
+            title=message.title,
+            notify_type=message.kind,
+            body_format=NotifyFormat.TEXT,
+        )
+    if not is_taken:
         found = [match[1] for text in overheard if (match := _STATUS.search(text))]
         raise HookFailed(f"HTTP {found[-1]}" if found else "not taken, or no connection")
 
@@ -152,7 +153,8 @@ def can_read(url: str) -> bool:
     """Say whether apprise knows what this address means; it is not called."""
     from apprise import Apprise  # noqa: PLC0415
 
-    return Apprise.instantiate(url) is not None
+    with discretion():
+        return Apprise.instantiate(url) is not None
 
 
 def _link(run_id: int) -> str:

@@ -8,7 +8,6 @@ from django.core.checks import Warning as CheckWarning
 
 from credits.conf import problems
 from credits.monitoring import chat, heartbeat, sentry
-
 from credits.monitoring.views import has_prometheus
 
 LEAST_TOKEN = 20

@@ -8,7 +8,8 @@ longer than that. A hook gets plain values and touches no database.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 LONGEST = 10.0
@@ -53,12 +54,12 @@ class Pending:
         self._thread.start()
 
     def _call(self) -> None:
-        _discreet.on = True
         try:
-            self.hook.act()
+            with discretion():
+                self.hook.act()
         except HookFailed as error:
             self._problem = str(error)
-        except BaseException as error:  # noqa: BLE001  whatever a library raises must not be shown
+        except BaseException as error:
             # Its text may quote the address.
             self._problem = type(error).__name__
 
@@ -72,7 +73,6 @@ class Pending:
 
 def start(hook: Hook) -> Pending:
     """Call a hook and wait for nothing."""
-    be_discreet()
     return Pending(hook)
 
 
@@ -82,23 +82,27 @@ def call_all(hooks: Sequence[Hook], *, seconds: float | None = None) -> list[Ans
     return [pending.answer(until=until) for pending in [start(hook) for hook in hooks]]
 
 
-def be_discreet() -> None:
-    """Let nothing be logged that libraries say about an address while they serve a hook."""
+@contextmanager
+def discretion() -> Iterator[list[str]]:
+    """
+    Let nothing be logged that libraries say in this thread; they would say whole addresses.
+
+    Yields the list that fills with what they warned of instead: secrets.
+    """
     for name in _TALKATIVE:
         # Adding it twice does nothing.
-        logging.getLogger(name).addFilter(_is_no_hook)
+        logging.getLogger(name).addFilter(_is_not_ours)
+    _discreet.overheard = []
+    try:
+        yield _discreet.overheard
+    finally:
+        _discreet.overheard = None
 
 
-def _is_no_hook(record: logging.LogRecord) -> bool:
-    if not getattr(_discreet, "on", False):
-        return True
+def _is_not_ours(record: logging.LogRecord) -> bool:
     overheard: list[str] | None = getattr(_discreet, "overheard", None)
-    if overheard is not None and record.levelno >= logging.WARNING:
+    if overheard is None:
+        return True
+    if record.levelno >= logging.WARNING:
         overheard.append(record.getMessage())
     return False
-
-
-def overhear() -> list[str]:
-    """Return a list that fills with what libraries would have logged from this thread: secrets."""
-    _discreet.overheard = []
-    return _discreet.overheard

@@ -9,8 +9,8 @@ from credits.reports.run_log import FAILED, FINISHED, failed, finished
 MOST_FAILURES = 100
 """Failures of one run that have a line each; all of them stand in the database."""
 
-_FINISHED_KEYS = "job run_id status total succeeded failed credits error".split()
-_FAILED_KEYS = "run_id professional error".split()
+_FINISHED_KEYS = ["job", "run_id", "status", "total", "succeeded", "failed", "credits", "error"]
+_FAILED_KEYS = ["run_id", "professional", "error"]
 
 logger = logging.getLogger("credits.jobs")
 

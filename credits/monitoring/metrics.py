@@ -80,9 +80,10 @@ class _Books(Collector):
         yield succeeded
 
         total = CounterMetricFamily(
-            "credits_job_runs", "Runs of a job that are recorded, by how they ended.",
+            "credits_job_runs",
+            "Runs of a job that are recorded, by how they ended.",
             labels=["job", "status"],
-        )  # fmt: skip
+        )
         counted = dict(
             ((job, status), count)
             for job, status, count in runs.values_list("job", "status").annotate(Count("pk"))
@@ -98,18 +99,20 @@ class _Books(Collector):
 
     def _last_runs(self, runs: list[JobRun]) -> Iterator[Metric]:
         seconds = GaugeMetricFamily(
-            "credits_job_last_duration_seconds", "How long the last run that ended took.",
+            "credits_job_last_duration_seconds",
+            "How long the last run that ended took.",
             labels=["job"],
-        )  # fmt: skip
+        )
         professionals = GaugeMetricFamily(
             "credits_job_last_professionals",
             "Professionals (reset) or lots (expiry) of the last run that ended, by result.",
             labels=["job", "result"],
         )
         moved = GaugeMetricFamily(
-            "credits_job_last_credits", "Credits that the last run that ended moved.",
+            "credits_job_last_credits",
+            "Credits that the last run that ended moved.",
             labels=["job", "direction"],
-        )  # fmt: skip
+        )
         told = set()
         for run in runs:
             if run.job in told or run.finished_at is None or run.status == JobRun.Status.MISSED:
@@ -127,9 +130,10 @@ class _Books(Collector):
             "credits_job_late", "Whether a job should have run by now and has not.", labels=["job"]
         )
         trouble = GaugeMetricFamily(
-            "credits_job_trouble", "Whether something is wrong with a job that a person must mend.",
+            "credits_job_trouble",
+            "Whether something is wrong with a job that a person must mend.",
             labels=["job", "trouble"],
-        )  # fmt: skip
+        )
         wrong = {(alarm.job, alarm.trouble) for alarm in alarms(runs, as_of=self._as_of)}
         behind = {it.job for it in late_jobs(as_of=self._as_of)}
         for job in JobRun.Job:
@@ -149,12 +153,15 @@ class _Books(Collector):
         )
         age = (self._as_of - health.oldest).total_seconds() if health.oldest else 0
         yield GaugeMetricFamily(
-            "credits_notices_oldest_pending_seconds", "Since when the first of them is due.", value=age
-        )  # fmt: skip
+            "credits_notices_oldest_pending_seconds",
+            "Since when the first of them is due.",
+            value=age,
+        )
         recent = GaugeMetricFamily(
-            "credits_notices_recent", "The last 10,000 notices, by what became of them.",
+            "credits_notices_recent",
+            "The last 10,000 notices, by what became of them.",
             labels=["status"],
-        )  # fmt: skip
+        )
         for status in Notice.Status:
             recent.add_metric([status.value], health.outcomes.get(status.value, 0))
         yield recent

@@ -11,7 +11,7 @@ from credits.monitoring.hooks import Hook, HookFailed
 
 FLUSH_SECONDS = 5.0
 
-# When the jobs are due and, in minutes, from when on they are late (the expiry a day after its last)
+# When the jobs are due and, in minutes, from when on they are late (an expiry a day after its last)
 # and how long a run may take.
 _MONITORS: dict[str, tuple[str, int]] = {
     JobRun.Job.RESET.value: ("1 0 1 * *", int(RESET_GRACE.total_seconds() // 60)),

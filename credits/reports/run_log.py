@@ -74,9 +74,7 @@ def log_lines(run: JobRun, failures: list[JobFailure]) -> list[Line]:
         f" process={run.process_id}"
     )
     lines = [Line(run.started_at, logging.INFO, started)]
-    lines += [
-        Line(end, logging.ERROR, FAILED % failed(failure)) for failure in failures
-    ]
+    lines += [Line(end, logging.ERROR, FAILED % failed(failure)) for failure in failures]
     if run.finished_at is not None:
         level, arguments = finished(run)
         lines.append(Line(end, level, FINISHED % arguments))
