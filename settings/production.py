@@ -44,7 +44,7 @@ if environment.text("EMAIL_SERVICE") != "smtp":
 # Errors, and check-ins of the jobs.
 SENTRY_DSN = environment.text("SENTRY_DSN", default="")
 
-CREDITS: dict[str, Any] = base.CREDITS | {
+_CREDITS: dict[str, Any] = {
     # Mail providers take the link that stops a reminder over HTTPS alone.
     "SITE_URL": environment.https_url("SITE_URL"),
     "ACTION_URL": environment.text("ACTION_URL", default=""),
@@ -54,6 +54,7 @@ CREDITS: dict[str, Any] = base.CREDITS | {
     "METRICS_TOKEN": environment.text("CREDITS_METRICS_TOKEN", default=""),
     "SENTRY_CRONS": bool(SENTRY_DSN),
 }
+CREDITS = base.CREDITS | _CREDITS
 
 if SENTRY_DSN:
     sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)

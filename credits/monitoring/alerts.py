@@ -15,7 +15,7 @@ from django.db.models import F
 from credits.engine.database import ledger_database
 from credits.models import JobAlert, JobRun, Notice
 from credits.notices.staging import promise_to_operators
-from credits.reports.alarms import Alarm, alarms
+from credits.reports.alarms import Alarm, Trouble, alarms
 from credits.reports.run_history import run_history
 
 FIRST_REPEAT = timedelta(hours=6)
@@ -37,13 +37,18 @@ _BY_MAIL = {
 }
 
 
-def raise_news(jobs: Collection[JobRun.Job] = tuple(JobRun.Job), *, as_of: datetime) -> int:
+def raise_news(
+    jobs: Collection[JobRun.Job] = tuple(JobRun.Job), *, as_of: datetime, tells_late: bool = True
+) -> int:
     """
     Write down what is news about these jobs, and promise the operators mail; return how much.
 
     A trouble is news when it is another than before, and again after a pause that grows. A job has
     recovered when a whole run of it succeeded after the trouble began, not when it merely
     stopped being late.
+
+    Args:
+        tells_late: whether a job that is late is news; not where a run may be about to begin.
     """
     using = ledger_database()
     count = 0
@@ -51,6 +56,8 @@ def raise_news(jobs: Collection[JobRun.Job] = tuple(JobRun.Job), *, as_of: datet
         runs = run_history(job, as_of=as_of).runs
         last = JobAlert.objects.using(using).filter(job=job).order_by("-number").first()
         if (alarm := _trouble(job, runs, as_of=as_of)) is not None:
+            if alarm.trouble == Trouble.LATE and not tells_late:
+                continue
             alert = _told(alarm, last, as_of=as_of)
         else:
             alert = _recovered(runs, last, as_of=as_of)

@@ -20,7 +20,7 @@ class LineFormatter(logging.Formatter):
     them begins with ``  | ``, so that none can be taken for a record.
     """
 
-    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
+    converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")

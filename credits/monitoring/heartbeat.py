@@ -2,8 +2,8 @@
 Dead-man pings, in the protocol of Healthchecks: who hears nothing in time raises the alarm.
 
 ``CREDITS["HEARTBEAT_SECRET_URLS"]`` holds one address for all jobs, to which the job's name is
-added (``https://hc-ping.com/<ping key>`` becomes ``…/expire-credits``), or ``job=address`` for each;
-``run_due_credit_jobs=address`` watches whoever asks what is due.
+added (``https://hc-ping.com/<ping key>`` becomes ``…/expire-credits``), or ``job=address`` for
+each; ``run_due_credit_jobs=address`` watches whoever asks what is due.
 """
 
 import uuid

@@ -84,10 +84,10 @@ class _Books(Collector):
             "Runs of a job that are recorded, by how they ended.",
             labels=["job", "status"],
         )
-        counted = dict(
-            ((job, status), count)
+        counted = {
+            (job, status): count
             for job, status, count in runs.values_list("job", "status").annotate(Count("pk"))
-        )
+        }
         for job in JobRun.Job:
             for status in JobRun.Status:
                 total.add_metric([job.value, status.value], counted.get((job, status), 0))

@@ -43,7 +43,9 @@ def run_ended(*, run: JobRun, **kwargs: Any) -> None:
         failures = list(run.failures.order_by("pk")[: heartbeat.MOST_LINES])
         monitors = [*heartbeat.ended(run, failures), *sentry.ended(run)]
     before = _beginnings.pop(run.pk, [])
-    tell([JobRun.Job(run.job)], monitors, as_of=timezone.now(), before=before)
+    # Whether a job is late, those ask who start what is due: another run may follow this one.
+    job = JobRun.Job(run.job)
+    tell([job], monitors, as_of=timezone.now(), tells_late=False, before=before)
     _log(pending.answer(until=0) for pending in before)
 
 
@@ -58,13 +60,14 @@ def tell(
     monitors: list[Hook],
     *,
     as_of: datetime,
+    tells_late: bool = True,
     before: Collection[Pending] = (),
 ) -> list[Answer]:
     """Raise what is news, then call every hook side by side; return what became of each."""
     chats = {it.fingerprint: it for it in chat.chats()}
     due: list[JobAlert] = []
     try:
-        alerts.raise_news(jobs, as_of=as_of)
+        alerts.raise_news(jobs, as_of=as_of, tells_late=tells_late)
         due = alerts.take_due(as_of=as_of)
     except DatabaseError:
         logger.exception("alerts were not raised")

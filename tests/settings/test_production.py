@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "ANYMAIL_POSTMARK_SERVER_TOKEN": "token",
     "ANYMAIL_WEBHOOK_SECRET": "postmark:correct-horse-battery",
     "SITE_URL": "https://credits.example",
+    "LOG_DIR": "none",
 }
 
 

@@ -600,7 +600,7 @@ class TestEveryMail:
 
         hidden = re.search(r'<div style="display: none[^>]*>(.*?)</div>', html, re.DOTALL)
         assert hidden is not None
-        assert kind == "run_summary" or re.match(r"\s*\w", hidden[1])
+        assert kind in {"run_summary", "run_recovered"} or re.match(r"\s*\w", hidden[1])
         assert '<meta name="color-scheme" content="light dark">' in html
         assert "@media (prefers-color-scheme: dark)" in html
         assert "[data-ogsc]" in html
