@@ -43,6 +43,16 @@ class TestProduction:
             pytest.param({"DATABASE_URL": "sqlite:////var/lib/credits.sqlite3"}, id="SQLite"),
             pytest.param({"EMAIL_SERVICE": "smtp"}, id="SMTP"),
             pytest.param({"TRUST_X_FORWARDED_PROTO": "yes"}, id="behind a proxy"),
+            pytest.param(
+                {
+                    "CREDITS_CHAT_URLS": f"json://hooks.example/x,discord://{'1' * 18}/{'t' * 64}",
+                    "CREDITS_HEARTBEAT_URLS": "https://hc.example/key",
+                    "CREDITS_METRICS_TOKEN": "0123456789abcdefghij",
+                    "SENTRY_DSN": "http://key@127.0.0.1:9/1",
+                    "LOG_FORMAT": "json",
+                },
+                id="watched by everything",
+            ),
         ],
     )
     def test_passes_the_deployment_check(self, change):

@@ -70,9 +70,7 @@ class TestSay:
     message = Message("expire_credits failed", f"run 7: {inert(EVIL)}")
 
     def test_posts_to_slack_without_a_mention(self, listener, monkeypatch):
-        from apprise.plugins.slack import NotifySlack
-
-        monkeypatch.setattr(NotifySlack, "webhook_url", listener.url())
+        monkeypatch.setattr("apprise.plugins.slack.NotifySlack.webhook_url", listener.url())
 
         say(Chat("chat", f"slack://T{'A' * 8}/B{'B' * 8}/{'c' * 24}"), self.message)
 
@@ -84,9 +82,7 @@ class TestSay:
         assert "@" not in heard.body
 
     def test_posts_to_discord_without_a_mention(self, listener, monkeypatch):
-        from apprise.plugins.discord import NotifyDiscord
-
-        monkeypatch.setattr(NotifyDiscord, "notify_url", listener.url())
+        monkeypatch.setattr("apprise.plugins.discord.NotifyDiscord.notify_url", listener.url())
 
         say(Chat("chat", f"discord://{'1' * 18}/{'t' * 64}"), self.message)
 
