@@ -90,7 +90,7 @@ def _hook(name: str, signal: str, run_id: uuid.UUID | None, body: str) -> list[H
         return []
     query = f"?{urlencode({'rid': run_id})}" if run_id else ""
     return [
-        Hook(f"heartbeat {name}", lambda: ping(f"{address}{signal}{query}", body=body)),
+        Hook(f"heartbeat {name}{signal}", lambda: ping(f"{address}{signal}{query}", body=body)),
     ]
 
 

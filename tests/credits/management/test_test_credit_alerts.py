@@ -37,7 +37,7 @@ class TestTestCreditAlerts:
             "ok      mail: 2 operators; try with manage.py sendtestemail --admins",
             "ok      chat 1 (json): taken",
             "failed  chat 2 (json): HTTP 403",
-            "ok      heartbeat expire_credits: taken",
+            "ok      heartbeat expire_credits/log: taken",
             "failed  sentry: sentry_sdk.init was not called with an address",
         ]
         assert sorted(good.paths) == ["/SECRET", "/SECRET/log"]

@@ -9,7 +9,7 @@ import pytest
 from credits.models import JobAlert, JobRun, Notice
 from credits.monitoring import alerts
 from credits.monitoring.alerts import FIRST_REPEAT, RETRIES, raise_news, settle, take_due
-from tests.factories import MARCH, make_run
+from tests.factories import FEBRUARY, MARCH, make_run
 from tests.threads import at_once
 
 RESET, EXPIRY = JobRun.Job.RESET, JobRun.Job.EXPIRY
@@ -100,6 +100,7 @@ class TestNews:
         assert JobAlert.objects.get(kind="recovered").run == good
 
     def test_is_no_recovery_when_a_new_month_ends_the_lateness(self):
+        ran("succeeded", FEBRUARY, period="2026-02")
         raise_news([RESET], as_of=NOON)
         april = datetime(2026, 4, 1, 0, 5, tzinfo=MARCH.tzinfo)
 
