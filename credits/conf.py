@@ -75,6 +75,7 @@ class CreditsSettings:
 
     trigger_seconds: int = 30
     """Seconds between two starts of one job by requests, at least."""
+
     seal_key: str = field(default="", repr=False)
     """The secret that the ledger is sealed with, kept outside the database; no seals without it."""
 
@@ -89,6 +90,19 @@ class CreditsSettings:
 
     erase_professional: str = ""
     """Dotted path of a function that empties a user's own row when ``erase_professional`` does."""
+
+    # The names of what is secret hold a word that Django's error pages leave out the value of.
+    chat_secret_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Where alerts go besides mail, as apprise writes it: ``slack://…``, ``discord://…``."""
+
+    heartbeat_secret_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Healthchecks to ping: one address for all jobs, or ``expire_credits=https://…`` for each."""
+
+    sentry_crons: bool = False
+    """Whether runs check in with Sentry; the project itself calls ``sentry_sdk.init``."""
+
+    metrics_token: str = field(default="", repr=False)
+    """What Prometheus must show to read ``metrics/``; without it nobody can."""
 
 
 _LEAST = {
@@ -107,6 +121,7 @@ _LEAST = {
 _SECRET = {"seal_key", "seal_old_keys"}
 _SHORTEST_SECRET = 32
 
+# What is wrong with a value is printed and logged, but not where it may be secret.
 _HIDDEN = {field.name for field in fields(CreditsSettings) if not field.repr}
 
 
@@ -129,7 +144,6 @@ def _problem(name: str, value: Any, *, like: Any) -> str | None:
     """Return what is wrong with a value; its default shows what kind it must be."""
     if name in _SECRET:
         return _problem_of_secret(value, like=like)
-    # What is wrong is printed and logged.
     shown = "what it is" if name in _HIDDEN else repr(value)
     if isinstance(like, tuple):
         kind = int if name == "expiry_warning_days" else str

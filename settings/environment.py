@@ -6,6 +6,7 @@ what the environment itself says comes first.
 """
 
 import os
+import re
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -23,6 +24,7 @@ INSECURE_PREFIX = "django-insecure-"
 """How Django marks a key that must never leave a developer's machine."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_BETWEEN = re.compile(r"\s*,\s*(?=(?:\w+=)?[a-z][a-z0-9+.-]*://)|\s+", re.IGNORECASE)
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 # Where the app has a better one: with an idempotency key, or without retries of its own.
@@ -99,6 +101,12 @@ def flag(name: str, *, default: bool) -> bool:
     if value not in _TRUE | _FALSE:
         raise ImproperlyConfigured(f"{name} must be yes or no; it is {value!r}.")
     return value in _TRUE
+
+
+def addresses(name: str) -> list[str]:
+    """Return the addresses in ``name``, ``scheme://…`` or ``job=scheme://…``, if any."""
+    # An address may hold commas of its own: one separates only where the next address begins.
+    return [part for part in _BETWEEN.split(text(name, default="")) if part]
 
 
 def prefixed(prefix: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("credits", "0006_job_control"),
+        ("credits", "0008_alerts"),
     ]
 
     operations = [

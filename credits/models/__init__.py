@@ -1,3 +1,4 @@
+from credits.models.alerts import JobAlert
 from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.control import JobClaim, JobPause
@@ -19,6 +20,7 @@ __all__ = [
     "CreditTransaction",
     "CreditType",
     "DaySeal",
+    "JobAlert",
     "JobClaim",
     "JobFailure",
     "JobPause",

@@ -28,6 +28,7 @@ class Notice(models.Model):
         RUN_SUMMARY = "run_summary", _("run summary")
         RUN_FAILURE = "run_failure", _("run failure")
         RUN_LATE = "run_late", _("late run")
+        RUN_RECOVERED = "run_recovered", _("run after trouble")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")

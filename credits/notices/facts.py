@@ -132,7 +132,7 @@ def facts_of(notice: Notice, *, at: datetime, until: date | None = None) -> Fact
                 receipt_facts(notice.professional_id, run=notice.run, at=at),
                 credits=context["credits"],
             )
-        case Notice.Kind.RUN_SUMMARY | Notice.Kind.RUN_FAILURE:
+        case Notice.Kind.RUN_SUMMARY | Notice.Kind.RUN_FAILURE | Notice.Kind.RUN_RECOVERED:
             if notice.run is None:
                 raise NothingToSay(gettext_noop("The run it was about is not recorded."))
             return run_facts(notice.run)

@@ -41,6 +41,7 @@ TO_OPERATORS = frozenset(
         Notice.Kind.RUN_SUMMARY.value,
         Notice.Kind.RUN_FAILURE.value,
         Notice.Kind.RUN_LATE.value,
+        Notice.Kind.RUN_RECOVERED.value,
     }
 )
 

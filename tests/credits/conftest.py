@@ -30,5 +30,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
 @pytest.fixture
 def no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what follows a run, the counting into the monthly totals."""
+    """Leave out what follows a run: the counting into the monthly totals, the look for news."""
     monkeypatch.setattr("credits.monitoring.totals.roll_up", lambda **options: 0)
+    monkeypatch.setattr("credits.monitoring.watchers.tell", lambda *arguments, **options: [])

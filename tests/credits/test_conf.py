@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from django.views.debug import SafeExceptionReporterFilter
 
 from credits.conf import CreditsSettings, get_settings, problems
 
@@ -116,6 +117,13 @@ class TestProblems:
     def test_are_told_in_one_sentence(self, given, sentence):
         assert problems(given) == [sentence]
 
+    @pytest.mark.parametrize("key", ["CHAT_SECRET_URLS", "HEARTBEAT_SECRET_URLS", "METRICS_TOKEN"])
+    def test_do_not_show_what_is_secret(self, key):
+        (sentence,) = problems({key: b"hunter2"})
+
+        assert sentence.startswith(f'CREDITS["{key}"] must be ')
+        assert "hunter2" not in sentence
+
     def test_are_told_all_at_once(self):
         assert len(problems({"CHUNK_SIZE": 0, "COLOUR": "blue", "LEASE_SECONDS": "5"})) == 3
 
@@ -162,3 +170,24 @@ class TestGetSettings:
     def test_cannot_be_changed(self):
         with pytest.raises(dataclasses.FrozenInstanceError):
             get_settings().chunk_size = 1
+
+
+class TestSecrets:
+    KEYS = {
+        "CHAT_SECRET_URLS": ["slack://hunter2"],
+        "HEARTBEAT_SECRET_URLS": ["https://hc/hunter2"],
+        "METRICS_TOKEN": "hunter2",
+    }
+
+    def test_are_not_in_the_settings_repr(self, settings):
+        settings.CREDITS = {**settings.CREDITS, **self.KEYS}
+
+        assert "hunter2" not in repr(get_settings())
+
+    def test_are_left_out_of_djangos_error_pages(self, settings):
+        settings.CREDITS = {**settings.CREDITS, **self.KEYS}
+
+        shown = SafeExceptionReporterFilter().get_safe_settings()["CREDITS"]
+
+        assert "hunter2" not in str(shown)
+        assert shown["SITE_URL"] == "https://homezy.example"

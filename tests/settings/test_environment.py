@@ -52,6 +52,23 @@ class TestWords:
         assert environment.words(NAME, default="") == []
 
 
+class TestAddresses:
+    def test_are_separated_by_commas_or_spaces_but_not_by_commas_of_their_own(self, say):
+        say("slack://a/b, discord://c/?ping=1,2 expire_credits=https://d,,json://e")
+
+        assert environment.addresses(NAME) == [
+            "slack://a/b",
+            "discord://c/?ping=1,2",
+            "expire_credits=https://d,",
+            "json://e",
+        ]
+
+    def test_may_be_none(self, say):
+        say("")
+
+        assert environment.addresses(NAME) == []
+
+
 class TestNumber:
     def test_is_what_the_variable_says(self, say):
         say("25")
