@@ -1,6 +1,7 @@
 """What all settings share. What differs from host to host is not read here."""
 
 from settings.environment import BASE_DIR
+from settings.queue import *  # noqa: F403  (the CELERY_… settings)
 from settings.schedule import *  # noqa: F403  (CRONJOBS and the CRONTAB_… settings)
 
 INSTALLED_APPS = [

@@ -16,4 +16,6 @@ DATABASES = {
     )
 }
 
+CELERY_BROKER_URL = environment.broker()
+
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"

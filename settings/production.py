@@ -14,6 +14,8 @@ SECRET_KEY = environment.secret_key("DJANGO_SECRET_KEY")
 ALLOWED_HOSTS = environment.words("DJANGO_ALLOWED_HOSTS")
 DATABASES = {"default": environment.database(environment.text("DATABASE_URL"))}
 
+CELERY_BROKER_URL = environment.broker()
+
 # Everything over HTTPS, for two years, as `check --deploy` asks.
 SECURE_SSL_REDIRECT = True
 SECURE_HSTS_SECONDS = 63_072_000

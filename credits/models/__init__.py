@@ -1,7 +1,7 @@
 from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
-from credits.models.runs import JobFailure, JobRun
+from credits.models.runs import JobFailure, JobRun, JobShard
 from credits.models.totals import MonthlyTotal, TotalsMark
 from credits.models.transactions import (
     CreditTransaction,
@@ -17,6 +17,7 @@ __all__ = [
     "CreditType",
     "JobFailure",
     "JobRun",
+    "JobShard",
     "MonthlyTotal",
     "Notice",
     "NoticeEvent",
