@@ -47,16 +47,18 @@ class TestProblems:
                 {"COLOUR": "blue"},
                 'CREDITS["COLOUR"] is not a setting; known: ELIGIBLE_PROFESSIONALS,'
                 " MONTHLY_FREE_CREDITS, PURCHASE_VALIDITY_MONTHS, REFUND_GRACE_DAYS, CHUNK_SIZE,"
-                " LEASE_SECONDS, EXPIRY_WARNING_DAYS, MIN_CREDITS_TO_WARN, ADMIN_RECIPIENTS,"
-                " NOTICES_PER_SECOND, SEND_WINDOW, RECIPIENT, SITE_URL, ACTION_URL.",
+                " LEASE_SECONDS, SHARDS, EXPIRY_WARNING_DAYS, MIN_CREDITS_TO_WARN,"
+                " ADMIN_RECIPIENTS, NOTICES_PER_SECOND, SEND_WINDOW, RECIPIENT, SITE_URL,"
+                " ACTION_URL.",
                 id="like none",
             ),
             pytest.param(
                 {5: 5},
                 'CREDITS["5"] is not a setting; known: ELIGIBLE_PROFESSIONALS,'
                 " MONTHLY_FREE_CREDITS, PURCHASE_VALIDITY_MONTHS, REFUND_GRACE_DAYS, CHUNK_SIZE,"
-                " LEASE_SECONDS, EXPIRY_WARNING_DAYS, MIN_CREDITS_TO_WARN, ADMIN_RECIPIENTS,"
-                " NOTICES_PER_SECOND, SEND_WINDOW, RECIPIENT, SITE_URL, ACTION_URL.",
+                " LEASE_SECONDS, SHARDS, EXPIRY_WARNING_DAYS, MIN_CREDITS_TO_WARN,"
+                " ADMIN_RECIPIENTS, NOTICES_PER_SECOND, SEND_WINDOW, RECIPIENT, SITE_URL,"
+                " ACTION_URL.",
                 id="not even a name",
             ),
             pytest.param(
