@@ -15,7 +15,6 @@ import redis
 from celery import Celery
 
 from settings.environment import BASE_DIR
-from tests.processes import database_url
 from tests.threads import eventually
 
 
@@ -51,20 +50,19 @@ def _answers(path: Path) -> bool:
 class Workers:
     """Celery's workers, one process each, and the queue that they take from."""
 
-    def __init__(self, broker: str, log: Path) -> None:
+    def __init__(self, broker: str, log: Path, *, database: str, settings: str) -> None:
         self.queue = Celery(broker=broker, set_as_current=False)
-        self._broker = broker
+        self._environment = {
+            **os.environ,
+            "DATABASE_URL": database,
+            "DJANGO_SETTINGS_MODULE": settings,
+            "CELERY_BROKER_URL": broker,
+        }
         self._log = log
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, count: int, *, pool: str = "solo") -> None:
         """Start workers; they are at work as soon as they answer."""
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database_url(),
-            "DJANGO_SETTINGS_MODULE": "tests.celery_settings",
-            "CELERY_BROKER_URL": self._broker,
-        }
         with self._log.open("ab") as log:
             self.processes += [
                 subprocess.Popen(
@@ -75,14 +73,14 @@ class Workers:
                         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
                     ],
                     cwd=BASE_DIR,
-                    env=environment,
+                    env=self._environment,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
                 )
                 for number in range(count)
             ]
-        eventually(lambda: self.said().count(" ready.") >= count)
+        eventually(lambda: self.said().count(" ready.") >= len(self.processes))
 
     def send(self, task: str, *args: Any) -> None:
         """Put a task into the queue."""

@@ -15,6 +15,7 @@ from homezy.models import User
 from tests.books import broken_invariants
 from tests.crowds import crowd
 from tests.factories import make_run
+from tests.processes import database_url
 from tests.threads import eventually
 from tests.workers import RedisUnavailable, Workers, throwaway_redis
 
@@ -37,7 +38,12 @@ def broker() -> Iterator[str]:
 
 @pytest.fixture
 def workers(broker: str, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(broker, tmp_path / "workers.log")
+    workers = Workers(
+        broker,
+        tmp_path / "workers.log",
+        database=database_url(),
+        settings="tests.celery_settings",
+    )
     yield workers
     workers.end()
 
