@@ -39,9 +39,10 @@ screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chro
 	@cp build/screenshots/dashboard.png build/screenshots/dashboard-arabic-dark.png \
 		build/screenshots/professional.png build/screenshots/transactions.png docs/pictures/
 
-bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements
+bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements, and workers
 	@$(VENV)/bin/python -m benchmarks.jobs
 	@$(VENV)/bin/python -m benchmarks.notices
+	@$(VENV)/bin/python -m benchmarks.celery
 
 proof: $(DEV) ## Send notices through mail services that fail, and kill the senders (20 minutes)
 	@$(VENV)/bin/python -m proof.notices $(ARGS)

@@ -22,6 +22,7 @@ from credits.admin.dashboard import NextResetView
 from credits.admin.paging import CappedPaginator
 from credits.admin.read_only import ReadOnlyAdmin, email_field
 from credits.admin.running import RunNow, expected_of, may_run, progress_of
+from credits.admin.shards import shard_rows
 from credits.admin.showing import duration, run_badge
 from credits.models import JobFailure, JobRun, TransactionType
 from credits.notices.facts import command_after
@@ -104,6 +105,7 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
                 "original": run,
                 "figures": _figures(run),
                 "facts": _facts(run),
+                "shards": shard_rows(run),
                 "command": command_after(run),
                 "failures": [_failure(failure) for failure in failures],
                 "failures_left_out": number(max(run.error_count - len(failures), 0)),
