@@ -20,14 +20,13 @@ from django.utils import timezone
 from credits.engine.database import attempts, ledger_database, retried
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed
-from credits.jobs.chunks import HOPELESS_AFTER, Chunks, Stopped, Watch, added
+from credits.jobs.chunks import Chunks, Stopped, Watch, added
 from credits.jobs.leases import is_held, is_within_lease
 from credits.models import JobRun
 from credits.notices.staging import promise_run_notice
 from credits.signals import run_finished, run_started
 
 __all__ = [
-    "HOPELESS_AFTER",
     "Run",
     "Watch",
     "close",
