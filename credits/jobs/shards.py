@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, retried
+from credits.engine.database import attempts, check_references, retried
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost
@@ -84,6 +84,7 @@ class Shard(Chunks):
         if tally.succeeded or tally.failed:
             self._own.update(total_count=counts["total_count"], error_count=counts["error_count"])
         # Last in the chunk: this row is everybody's. It also tells whether the run still is open.
+        check_references(using=self.using)
         run = JobRun.objects.using(self.using).filter(
             pk=self.record.pk, status=JobRun.Status.RUNNING
         )

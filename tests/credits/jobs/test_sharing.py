@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from credits.exceptions import LeaseLost, NoEligibilityRule, RunAlreadyActive, ShardFailed
@@ -317,6 +318,22 @@ class TestAShard:
         assert [run.status for run in finished] == ["succeeded"]
         assert reset_once_each()
         assert broken_invariants() == {}
+
+    @pytest.mark.engine("postgresql")
+    def test_writes_the_runs_row_when_nothing_else_is_left_to_do(self):
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+
+        with CaptureQueriesContext(connection) as queries:
+            work_on_shard(only, watch=stop_after(2))
+
+        statements = [query["sql"] for query in queries]
+        counted = [i for i, sql in enumerate(statements) if 'UPDATE "credits_jobrun"' in sql]
+        # Foreign keys are checked before it, and not by the COMMIT behind it.
+        assert len(counted) >= 2
+        for place in counted[:2]:
+            assert statements[place - 1] == "SET CONSTRAINTS ALL DEFERRED"
+            assert statements[place + 1] == "COMMIT"
 
     @pytest.mark.engine("postgresql")
     def test_waits_for_the_end_of_another_before_it_looks_whether_it_is_the_last(self, finished):
