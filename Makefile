@@ -40,9 +40,10 @@ screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chro
 	@cp build/screenshots/dashboard.png build/screenshots/dashboard-arabic-dark.png \
 		build/screenshots/professional.png build/screenshots/transactions.png docs/pictures/
 
-bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements
+bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements, and workers
 	@$(VENV)/bin/python -m benchmarks.jobs
 	@$(VENV)/bin/python -m benchmarks.notices
+	@$(VENV)/bin/python -m benchmarks.celery
 
 proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (half an hour)
 	@$(VENV)/bin/python -m proof $(ARGS)

@@ -34,6 +34,9 @@ class CreditsSettings:
     lease_seconds: int = 300
     """Seconds without a sign of life after which another process may take a run over."""
 
+    shards: int = 8
+    """Parts that Celery's workers share a run in, at most; with 0 or 1 one task does all of it."""
+
     expiry_warning_days: tuple[int, ...] = (7,)
     """Days before an expiry at which its owner is warned, as ``[30, 7, 1]``."""
 
@@ -111,6 +114,7 @@ _LEAST = {
     "refund_grace_days": 1,
     "chunk_size": 1,
     "lease_seconds": 1,
+    "shards": 0,
     "min_credits_to_warn": 1,
     "notices_per_second": 1,
     "trigger_seconds": 1,

@@ -205,6 +205,16 @@ class LeaseLost(CreditsError):
         super().__init__(f"Run {run_id} was taken over by another process; it wrote nothing more.")
 
 
+class ShardFailed(CreditsError):
+    """A worker could not go on with its shard of a run; the shard waits for another attempt."""
+
+    def __init__(self, *, run_id: int, number: int, error: str) -> None:
+        self.run_id = run_id
+        self.number = number
+        self.error = error
+        super().__init__(f"Shard {number} of run {run_id} stopped: {error}")
+
+
 class TooManyFailures(CreditsError):
     """Every professional tried so far failed: the fault is not theirs."""
 

@@ -17,6 +17,8 @@ DATABASES = {
     )
 }
 
+CELERY_BROKER_URL = environment.broker()
+
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # In logs/, so that the console shows what a command says and nothing else.

@@ -35,6 +35,8 @@ _EMAIL_BACKENDS = {
     "resend": "credits.notices.backends.ResendBackend",
 }
 
+_BROKERS = {"redis", "rediss", "redis+socket", "amqp", "amqps"}
+
 # What libpq calls these, and what Django does. The rest of a URL's parameters are OPTIONS.
 _POSTGRESQL_KEYS = {
     "dbname": "NAME",
@@ -183,6 +185,24 @@ def email_backend(name: str) -> str:
             f"{name} must be smtp or one of {', '.join(known)}; it is {service!r}."
         )
     return f"anymail.backends.{service}.EmailBackend"
+
+
+def broker() -> str:
+    """
+    Return the URL of Celery's broker, in CELERY_BROKER_URL or REDIS_URL; empty if neither is set.
+
+    Raises:
+        ImproperlyConfigured: it is no URL of Redis or RabbitMQ.
+    """
+    url = text("CELERY_BROKER_URL", default="") or text("REDIS_URL", default="")
+    scheme = urlsplit(url).scheme
+    if url and scheme not in _BROKERS:
+        # The scheme alone: the rest of the URL may hold a password.
+        raise ImproperlyConfigured(
+            f"CELERY_BROKER_URL is a {scheme or 'malformed'} URL; it must look like "
+            "redis://localhost:6379/0, rediss://…, redis+socket:///FILE or amqps://…."
+        )
+    return url
 
 
 def database(url: str) -> dict[str, Any]:

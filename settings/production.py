@@ -28,6 +28,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+CELERY_BROKER_URL = environment.broker()
+
 # Everything over HTTPS, for two years, as `check --deploy` asks.
 SECURE_SSL_REDIRECT = True
 SECURE_HSTS_SECONDS = 63_072_000

@@ -17,6 +17,8 @@ DATABASES = {
     )
 }
 
+CELERY_BROKER_URL = environment.broker()
+
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Mail that reaches nobody is what a test wants.
 SILENCED_SYSTEM_CHECKS = ["credits.W002"]

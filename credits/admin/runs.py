@@ -21,6 +21,7 @@ from credits.admin.paging import CappedPaginator
 from credits.admin.pausing import PauseAndResume, pause_url, shown_pauses
 from credits.admin.read_only import ReadOnlyAdmin, email_field
 from credits.admin.running import RunNow, expected_of, may_run, progress_of
+from credits.admin.shards import shard_rows
 from credits.admin.showing import duration, run_badge
 from credits.jobs.pausing import pauses
 from credits.models import JobFailure, JobPause, JobRun, TransactionType
@@ -114,6 +115,7 @@ class JobRunAdmin(NextResetView, PauseAndResume, RunNow, ReadOnlyAdmin):
                 "opts": self.opts,
                 "figures": _figures(run),
                 "facts": _facts(run),
+                "shards": shard_rows(run),
                 "command": command_after(run),
                 "failures": [_failure(failure) for failure in failures],
                 "failures_left_out": number(max(run.error_count - len(failures), 0)),

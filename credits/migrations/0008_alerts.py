@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("credits", "0006_job_control"),
+        ("credits", "0007_shards"),
     ]
 
     operations = [

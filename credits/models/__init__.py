@@ -3,7 +3,7 @@ from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.control import JobClaim, JobPause
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
-from credits.models.runs import JobFailure, JobRun
+from credits.models.runs import JobFailure, JobRun, JobShard
 from credits.models.seals import DaySeal, SealMark
 from credits.models.starts import JobStart
 from credits.models.totals import MonthlyTotal, TotalsMark
@@ -25,6 +25,7 @@ __all__ = [
     "JobFailure",
     "JobPause",
     "JobRun",
+    "JobShard",
     "JobStart",
     "MonthlyTotal",
     "Notice",

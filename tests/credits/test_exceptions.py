@@ -108,6 +108,13 @@ ERRORS = [
         id="LeaseLost",
     ),
     pytest.param(
+        "ShardFailed",
+        (),
+        {"run_id": 4, "number": 2, "error": "no such table"},
+        "Shard 2 of run 4 stopped: no such table",
+        id="ShardFailed",
+    ),
+    pytest.param(
         "TooManyFailures",
         (),
         {"failures": 100, "last": "no such column"},

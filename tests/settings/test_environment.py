@@ -305,3 +305,29 @@ class TestBasicAuth:
             environment.basic_auth(NAME)
 
         assert given not in str(refused.value)
+
+
+class TestBroker:
+    @pytest.fixture(autouse=True)
+    def nothing_said(self, monkeypatch):
+        monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+        monkeypatch.delenv("REDIS_URL", raising=False)
+
+    @pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "REDIS_URL"])
+    @pytest.mark.parametrize("url", ["redis://localhost:6379/0", "amqps://user:secret@mq.example"])
+    def test_is_what_a_variable_says(self, monkeypatch, name, url):
+        monkeypatch.setenv(name, url)
+
+        assert environment.broker() == url
+
+    def test_may_be_missing(self):
+        assert environment.broker() == ""
+
+    @pytest.mark.parametrize("url", ["http://:secret@redis.example", "redis.example"])
+    def test_of_another_kind_is_refused_without_its_password(self, monkeypatch, url):
+        monkeypatch.setenv("CELERY_BROKER_URL", url)
+
+        with pytest.raises(ImproperlyConfigured, match="^CELERY_BROKER_URL is a ") as refused:
+            environment.broker()
+
+        assert "secret" not in str(refused.value)
