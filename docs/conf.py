@@ -32,6 +32,10 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 
+maximum_signature_line_length = 88
+# What stands in quotes here is mostly code.
+smartquotes = False
+
 html_theme = "furo"
 html_title = f"credits {release}"
 html_show_sphinx = False

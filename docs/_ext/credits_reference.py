@@ -50,7 +50,7 @@ def commands() -> Iterator[str]:
     for name, command in _commands().items():
         parser = command.create_parser("manage.py", name)
         for action in parser._actions:
-            if set(action.option_strings) & DjangoHelpFormatter.show_last:
+            if set(action.option_strings) & (DjangoHelpFormatter.show_last | {"--help"}):
                 action.help = argparse.SUPPRESS
         parser.formatter_class = _at_width(parser.formatter_class)
         yield f".. manage-command:: {name}"
@@ -93,14 +93,18 @@ class SystemCheck:
 def system_checks() -> Iterator[SystemCheck]:
     """Find every check message in the source of the package by its ``id="credits.…"``."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            given = {word.arg: word.value for word in getattr(node, "keywords", ())}
-            if isinstance(node, ast.Call) and _text(given.get("id")).startswith("credits."):
-                yield SystemCheck(
-                    _text(given["id"]),
-                    _escaped(_text(node.args[0] if node.args else given.get("msg"))),
-                    _escaped(_text(given.get("hint"))),
-                )
+        tree = ast.parse(path.read_text("utf-8"))
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+                given = {word.arg: word.value for word in call.keywords}
+                if _text(given.get("id")).startswith("credits."):
+                    said = _text(call.args[0] if call.args else given.get("msg"))
+                    yield SystemCheck(
+                        _text(given["id"]),
+                        # Where all of it is filled in, what the function looks at says more.
+                        _escaped(said if said != "…" else ast.get_docstring(function) or said),
+                        _escaped(_text(given.get("hint"))),
+                    )
 
 
 def _text(node: ast.expr | None) -> str:
