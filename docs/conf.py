@@ -26,7 +26,7 @@ root_doc = "docs/index"
 include_patterns = ["docs/**", "deploy/**/README.md", "deploy/README.md", "CHANGELOG.md"]
 exclude_patterns = [".*", "build", "dist", "logs", "staticfiles", "docs/_*"]
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
