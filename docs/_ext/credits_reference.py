@@ -69,7 +69,9 @@ def exit_codes() -> Iterator[str]:
             meanings.setdefault((code, meaning), []).append(name)
     yield from _table("code", "meaning", "commands", widths="8 46 46")
     for (code, meaning), names in sorted(meanings.items()):
-        yield from _row(str(code), meaning, ", ".join(f":manage-command:`{name}`" for name in names))
+        yield from _row(
+            str(code), meaning, ", ".join(f":manage-command:`{name}`" for name in names)
+        )
     yield ""
 
 

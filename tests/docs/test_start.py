@@ -78,6 +78,7 @@ class _Place:
             ["/bin/sh", "-c", command],
             cwd=self._directory,
             env=self._environment,
+            check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
