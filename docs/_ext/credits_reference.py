@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,7 +38,7 @@ def settings() -> Iterator[str]:
         sentence = " ".join(docstrings["CreditsSettings", field.name]).strip()
         shown = list(field.default) if isinstance(field.default, tuple) else field.default
         yield f".. confval:: {field.name.upper()}"
-        yield f"   :default: ``{shown!r}``"
+        yield f"   :default: {'none' if shown == '' else f'``{shown!r}``'}"
         yield ""
         yield f"   {sentence}"
         if field.name in conf._LEAST:
@@ -52,7 +53,7 @@ def commands() -> Iterator[str]:
         for action in parser._actions:
             if set(action.option_strings) & (DjangoHelpFormatter.show_last | {"--help"}):
                 action.help = argparse.SUPPRESS
-        parser.formatter_class = _at_width(parser.formatter_class)
+        parser.formatter_class = partial(parser.formatter_class, width=WIDTH)
         yield f".. manage-command:: {name}"
         yield ""
         yield "   .. code-block:: text"
@@ -137,14 +138,6 @@ def _exit_codes_of(command: BaseCommand) -> Iterator[tuple[int, str]]:
         for line in command.exit_codes.splitlines()[1:]:
             for code, meaning in re.findall(r"(\d+) {2,}(.+?)(?= {3,}\d+ {2,}|$)", line):
                 yield int(code), meaning
-
-
-def _at_width(formatter: type[argparse.HelpFormatter]) -> type[argparse.HelpFormatter]:
-    class AtWidth(formatter):  # type: ignore[valid-type, misc]
-        def __init__(self, prog: str) -> None:
-            super().__init__(prog, width=WIDTH)
-
-    return AtWidth
 
 
 def _table(*heads: str, widths: str) -> Iterator[str]:

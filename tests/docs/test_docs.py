@@ -45,6 +45,7 @@ class TestExample:
         assert outcome.failed == 0, "".join(said)
 
 
+@pytest.mark.engine("sqlite")
 class TestPythonBlock:
     @pytest.mark.parametrize("page", PAGES, ids=name_of)
     def test_is_python_and_names_settings_that_exist(self, page: Path):
@@ -57,6 +58,7 @@ class TestPythonBlock:
                     assert set(re.findall(r'"([A-Z_]+)":', given)) <= known
 
 
+@pytest.mark.engine("sqlite")
 class TestCommand:
     @pytest.mark.parametrize("page", PAGES, ids=name_of)
     def test_exists_and_takes_the_options_shown(self, page: Path):
@@ -71,8 +73,8 @@ class TestCommand:
                 assert options <= known, f"{name_of(page)}: manage.py {name}{rest}"
 
 
+@pytest.mark.engine("sqlite")
 class TestDocumentation:
-    @pytest.mark.engine("sqlite")
     def test_is_built_without_a_warning(self, tmp_path: Path):
         # No HTML: pages are read and links resolved, which is what can go wrong.
         order = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dummy"]
