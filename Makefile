@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage screenshots bench proof lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage screenshots bench proof docs lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench: $(DEV) ## Time the jobs and the staging of notices against single SQL sta
 
 proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (half an hour)
 	@$(VENV)/bin/python -m proof $(ARGS)
+
+docs: $(DEV) ## Build the documentation into build/docs
+	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html -c docs -d build/doctrees . build/docs
+	@echo "Open build/docs/index.html"
 
 lint: $(DEV) ## Check style, types, imports and migrations
 	@$(VENV)/bin/ruff check --quiet
