@@ -4,7 +4,6 @@ from datetime import datetime
 import pytest
 from django.utils import timezone
 
-
 # Who asks the database what time it is.
 DATABASE_CLOCKS = [
     "credits.admin.pausing",
