@@ -1,4 +1,4 @@
-"""How each job is doing at a moment: what ran, what is late, what is next; a dozen statements."""
+"""How each job is doing: what ran, what is late, what is next; in some two dozen statements."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
