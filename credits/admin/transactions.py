@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -17,7 +17,9 @@ from credits.admin.drill_down import drill_down
 from credits.admin.filters import MonthFilter, OpenLotFilter
 from credits.admin.pages import OwnPage
 from credits.admin.read_only import email_field
+from credits.admin.stretches import stretches
 from credits.admin.transaction import page_of
+from credits.engine.newest import newest
 from credits.models import CreditTransaction
 
 EXPORTED = (
@@ -73,9 +75,21 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
         return ("id",)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Order by date; one professional's by key, which their index is in the order of."""
+        """Order by date; one professional's by key, lots of a time by expiry, as their indexes."""
         is_of_one = any(key.startswith("professional") for key in request.GET)
-        return ("-id",) if is_of_one or request.GET.get("q") else ("-created_at", "-id")
+        if is_of_one or request.GET.get("q"):
+            return ("-id",)
+        if any(key.startswith("expires_at") for key in request.GET):
+            return ("expires_at", "id")
+        return ("-created_at", "-id")
+
+    def key_finder(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> Callable[[int], list[Any]]:
+        """Read a list that spans several stretches of an index from the end of each."""
+        if found := stretches(request.GET, queryset):
+            return lambda most: newest(found, most, using=queryset.db)
+        return super().key_finder(request, queryset)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -72,11 +72,11 @@ class TestMonthlyTotals:
         count_up()
         assert totals() == after
 
-    def test_ask_once(self, django_assert_num_queries):
+    def test_ask_twice(self, django_assert_num_queries):
         make_professional(free=30)
         count_up()
 
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(2):
             totals()
 
 
