@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 BUDGET, DASHBOARD_BUDGET = 300, 100
 
@@ -43,6 +44,12 @@ def pages(samples: dict[str, Any]) -> dict[str, str]:
     pro, busy, row, run = (samples[name] for name in ("pro", "busy", "row", "run"))
     month, ended = samples["month"], samples["ended"]
     of_one = f"{TRANSACTIONS}?professional__exact="
+    # As the dashboard's chart of what expires has it.
+    expiring = {
+        "remaining_amount__gt": 0,
+        "expires_at__gte": f"{samples['soon']:%Y-%m-01 00:00:00+00:00}",
+        "expires_at__lt": f"{samples['later']:%Y-%m-01 00:00:00+00:00}",
+    }
     searches = {
         "by e-mail": pro.email,
         "by id": pro.pk,
@@ -67,8 +74,7 @@ def pages(samples: dict[str, Any]) -> dict[str, str]:
         "transactions, by key": f"{TRANSACTIONS}?q={row.idempotency_key}",
         "transactions, of one": f"{of_one}{pro.pk}",
         "transactions, of one, busy": f"{of_one}{busy.pk}",
-        "transactions, expiring": f"{TRANSACTIONS}?remaining_amount__gt=0&expires_at__gte="
-        f"{samples['soon']:%Y-%m-%d}&expires_at__lt={samples['later']:%Y-%m-%d}",
+        "transactions, expiring": f"{TRANSACTIONS}?{urlencode(expiring)}",
         "transactions, month": f"{TRANSACTIONS}?month={month}",
         "transactions, month that ended": f"{TRANSACTIONS}?month={ended}",
         "transactions, year": f"{TRANSACTIONS}?month={month[:4]}",
@@ -200,8 +206,8 @@ def samples_of() -> dict[str, Any]:
         "run": JobRun.objects.order_by("-error_count")[0],
         "month": f"{now:%Y-%m}",
         "ended": f"{add_months(now, -2):%Y-%m}",
-        "soon": now.replace(day=1) if now.day < 28 else now,
-        "later": add_months(now.replace(day=1), 2),
+        "soon": add_months(now, 1),
+        "later": add_months(now, 2),
     }
 
 

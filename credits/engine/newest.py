@@ -26,7 +26,7 @@ def newest(stretches: Sequence[QuerySet[Any]], most: int, *, using: str) -> list
     """
     parts, params = [], []
     for rows in stretches:
-        wanted = rows.order_by("-created_at", "-pk").values_list("created_at", "pk")[:most]
+        wanted = rows.order_by("-created_at", "-id").values_list("created_at", "id")[:most]
         try:
             sql, given = compiled(wanted, using=using)
         except EmptyResultSet:
@@ -37,5 +37,9 @@ def newest(stretches: Sequence[QuerySet[Any]], most: int, *, using: str) -> list
     if not parts:
         return []
     with connections[using].cursor() as cursor:
-        cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY 1 DESC, 2 DESC LIMIT {most}", params)
-        return [key for _created_at, key in cursor.fetchall()]
+        cursor.execute(
+            f"SELECT id FROM ({' UNION ALL '.join(parts)}) together"
+            f" ORDER BY created_at DESC, id DESC LIMIT {most}",
+            params,
+        )
+        return [key for (key,) in cursor.fetchall()]

@@ -55,6 +55,15 @@ class TestSearch:
 
         assert listed(operator, q="oma") == listed(operator, q="Nair") == {omar.pk}
 
+    @pytest.mark.parametrize("term", ["omar nair", "umm khalid nai", "Umm  Khalid N"])
+    def test_finds_by_first_and_last_name(self, operator: Client, aisha: User, term: str):
+        omar = make_professional(free=1, first_name="Omar", last_name="Nair")
+        mother = make_professional(free=1, first_name="Umm Khalid", last_name="Nair")
+        make_professional(free=1, first_name="Omar", last_name="Khan")
+        make_professional(free=1, first_name="Omari", last_name="Nair")
+
+        assert listed(operator, q=term) == {(omar if term == "omar nair" else mother).pk}
+
     def test_finds_by_id(self, operator: Client, aisha: User):
         make_professional(free=1)
 

@@ -1,6 +1,6 @@
 """credits.admin.transactions: the ledger as a list, row by row, and as a download."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from tests.factories import (
     buy,
     correct,
     give,
+    give_lot,
     make_professional,
     make_user,
     undo,
@@ -75,6 +76,16 @@ class TestList:
 
         assert [row.amount for row in rows] == [6, 5, 50, 30]
 
+    def test_of_lots_by_their_expiry_begins_with_the_first_to_expire(
+        self, operator: Client, aisha: User
+    ):
+        for amount, days in ((1, 20), (2, 10)):
+            give_lot(aisha, amount, at=MARCH, expires_at=MARCH + timedelta(days=days))
+
+        rows = listed(operator, remaining_amount__gt=0, expires_at__gte="2026-03-02 00:00:00+00:00")
+
+        assert [row.amount for row in rows] == [2, 1, 50]
+
     def test_shows_signed_amounts_and_what_changed(self, operator: Client, aisha: User):
         use(aisha, 40)
 
@@ -121,6 +132,43 @@ class TestFilters:
 
         assert [row.amount for row in listed(operator, lot="open")] == [50]
         assert listed(operator, lot="open", transaction_type__exact="spend") == []
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"credit_type__exact": "free"},
+            {"credit_type__exact": "paid", "month": "2026-02"},
+            {"transaction_type__exact": "spend"},
+            {"transaction_type__exact": ["spend", "bonus"]},
+            {"transaction_type__exact": "spend", "credit_type__exact": "paid"},
+            {"lot": "open", "month": "2026"},
+            {"lot": "open", "transaction_type__exact": ["purchase", "spend"]},
+            {"lot": "closed", "transaction_type__exact": "spend"},
+            {"credit_type__exact": "free", "professional__exact": "1"},
+        ],
+        ids=str,
+    )
+    def test_find_the_rows_of_the_query_in_its_order(
+        self, operator: Client, aisha: User, asked: dict[str, Any]
+    ):
+        for person in (aisha, make_professional(free=5, paid=7, at=FEBRUARY)):
+            use(person, 9)
+            give(person, 3, at=MARCH)
+
+        page = operator.get(LIST, asked)
+
+        changes = page.context["cl"]
+        assert list(changes.result_list) == list(changes.queryset)
+        assert changes.result_count == changes.queryset.count()
+
+    def test_reads_no_further_than_what_it_shows(self, operator: Client, aisha: User):
+        use(aisha, 40)
+
+        with CaptureQueriesContext(connection) as asked:
+            assert len(listed(operator, credit_type__exact="paid")) == 2
+
+        # A stretch of the index by type for each type, with an end of its own.
+        assert [query["sql"].count("LIMIT 10001") for query in asked].count(8) == 1
 
     def test_find_a_month_and_a_year(self, operator: Client, aisha: User):
         give(aisha, 5, at=datetime(2025, 12, 31, 23, tzinfo=UTC))
