@@ -28,4 +28,9 @@ class Migration(migrations.Migration):
                 name="credits_open_lots_by_type",
             ),
         ),
+        migrations.RemoveIndex(model_name="notice", name="credits_notices_by_kind"),
+        migrations.AddIndex(
+            model_name="notice",
+            index=models.Index(fields=["kind", "created_at", "id"], name="credits_notices_by_kind"),
+        ),
     ]
