@@ -1,7 +1,8 @@
 """CSV that a spreadsheet may open: streamed piece by piece, and no cell of it is a formula."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from io import StringIO
@@ -44,10 +45,12 @@ def _pieces(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[st
     # At once: who asked sees that there is an answer.
     writer.writerow([cell(name) for name in header])
     yield _BYTE_ORDER_MARK + _taken_from(gathered)
-    for row in rows:
-        writer.writerow([cell(value) for value in row])
-        if gathered.tell() >= PIECE:
-            yield _taken_from(gathered)
+    # A download that is broken off ends the query behind it, too.
+    with closing(rows) if isinstance(rows, Generator) else nullcontext():
+        for row in rows:
+            writer.writerow([cell(value) for value in row])
+            if gathered.tell() >= PIECE:
+                yield _taken_from(gathered)
     if gathered.tell():
         yield _taken_from(gathered)
 

@@ -1,9 +1,12 @@
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.db import connections
+from django.db import transaction as db_transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
@@ -189,4 +192,8 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
 
 def _exported(found: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
     rows = found.select_related(None).order_by("pk").values_list(*EXPORTED)
-    yield from rows.iterator(chunk_size=EXPORT_CHUNK)
+    # Outside a transaction PostgreSQL puts all the rows aside before it gives the first: a cursor
+    # that is to outlive its statement is made so. SQLite's transactions would keep writers out.
+    is_postgresql = connections[found.db].vendor == "postgresql"
+    with db_transaction.atomic(using=found.db) if is_postgresql else nullcontext():
+        yield from rows.iterator(chunk_size=EXPORT_CHUNK)
