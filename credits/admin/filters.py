@@ -84,9 +84,8 @@ class ExpiringFilter(admin.SimpleListFilter):
         # So many that a page is soon full: ask each professional in turn what expires next. A
         # comparison with it is a question for each row; an EXISTS would again be one for all.
         soonest = lots.filter(professional_id=OuterRef("pk")).order_by("expires_at")
-        return queryset.alias(next_loss=Subquery(soonest.values("expires_at")[:1])).filter(
-            next_loss__lt=end
-        )
+        asked: QuerySet[Any] = queryset.alias(next_loss=Subquery(soonest.values("expires_at")[:1]))
+        return asked.filter(next_loss__lt=end)
 
 
 class HoldingFilter(admin.SimpleListFilter):

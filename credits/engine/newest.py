@@ -24,7 +24,8 @@ def newest(stretches: Sequence[QuerySet[Any]], most: int, *, using: str) -> list
         stretches: transactions that one stretch of an index holds; no row may be in two.
         most: rows that are wanted; of each stretch no more are read.
     """
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     for rows in stretches:
         wanted = rows.order_by("-created_at", "-id").values_list("created_at", "id")[:most]
         try:

@@ -1,9 +1,9 @@
 """
 Indexes by which the admin finds people: by the beginning of a name, in any case; who is eligible.
 
-Those of names are no part of the models, because no one spelling of them suits both engines. On a million
-users PostgreSQL built each in three seconds. On SQLite, should Django ever remake the table, they
-are lost until somebody makes them anew: the search stays right, and is slow.
+Those of names are no part of the models, because no one spelling of them suits both engines. On a
+million users PostgreSQL built each in three seconds. On SQLite, should Django ever remake the
+table, they are lost until somebody makes them anew: the search stays right, and is slow.
 """
 
 from django.apps.registry import Apps
@@ -21,11 +21,11 @@ BEGINNING = {
 
 def add(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create the indexes, on the engines that have a spelling."""
-    beginning = BEGINNING.get(schema_editor.connection.vendor)
-    for name in NAMES if beginning else ():
-        schema_editor.execute(
-            f"CREATE INDEX homezy_user_by_{name} ON homezy_user ({beginning.format(name=name)})"
-        )
+    if beginning := BEGINNING.get(schema_editor.connection.vendor):
+        for name in NAMES:
+            schema_editor.execute(
+                f"CREATE INDEX homezy_user_by_{name} ON homezy_user ({beginning.format(name=name)})"
+            )
 
 
 def remove(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
