@@ -1,4 +1,4 @@
-"""What the filled marketplace tells of itself: runs that went well or wrong, notices, their fates."""
+"""What the filled marketplace tells of itself: how its runs went, who was told what of it."""
 
 from datetime import datetime, timedelta
 
