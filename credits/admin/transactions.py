@@ -1,9 +1,12 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.db import connections
+from django.db import transaction as db_transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
@@ -18,7 +21,9 @@ from credits.admin.drill_down import drill_down
 from credits.admin.filters import AuthorFilter, MonthFilter, OpenLotFilter
 from credits.admin.pages import OwnPage
 from credits.admin.read_only import email_field
+from credits.admin.stretches import stretches
 from credits.admin.transaction import page_of
+from credits.engine.newest import newest
 from credits.models import CreditTransaction
 
 EXPORTED = (
@@ -72,9 +77,21 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
         return ("id",)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Order by date; one professional's by key, which their index is in the order of."""
+        """Order by date; one professional's by key, lots of a time by expiry, as their indexes."""
         is_of_one = any(key.startswith("professional") for key in request.GET)
-        return ("-id",) if is_of_one or request.GET.get("q") else ("-created_at", "-id")
+        if is_of_one or request.GET.get("q"):
+            return ("-id",)
+        if any(key.startswith("expires_at") for key in request.GET):
+            return ("expires_at", "id")
+        return ("-created_at", "-id")
+
+    def key_finder(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> Callable[[int], list[Any]]:
+        """Read a list that spans several stretches of an index from the end of each."""
+        if found := stretches(request.GET, queryset):
+            return lambda most: newest(found, most, using=queryset.db)
+        return super().key_finder(request, queryset)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -174,4 +191,8 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
 
 def _exported(found: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
     rows = found.select_related(None).order_by("pk").values_list(*EXPORTED)
-    yield from rows.iterator(chunk_size=EXPORT_CHUNK)
+    # Outside a transaction PostgreSQL puts all the rows aside before it gives the first: a cursor
+    # that is to outlive its statement is made so. SQLite's transactions would keep writers out.
+    is_postgresql = connections[found.db].vendor == "postgresql"
+    with db_transaction.atomic(using=found.db) if is_postgresql else nullcontext():
+        yield from rows.iterator(chunk_size=EXPORT_CHUNK)

@@ -98,7 +98,7 @@ class Notice(models.Model):
             models.Index(
                 fields=["address"], condition=~Q(address=""), name="credits_notice_address"
             ),
-            models.Index(fields=["kind", "created_at"], name="credits_notices_by_kind"),
+            models.Index(fields=["kind", "created_at", "id"], name="credits_notices_by_kind"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["key"], name="credits_notice_is_promised_once"),
