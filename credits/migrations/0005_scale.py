@@ -1,7 +1,7 @@
 """
 Indexes by which each list of transactions reads only what it shows.
 
-At ten million rows PostgreSQL built the two in 14 and 2 seconds, SQLite in MIGRATION_FIGURES.
+At ten million rows PostgreSQL built the two in 14 and 2 seconds.
 """
 
 from django.db import migrations, models
