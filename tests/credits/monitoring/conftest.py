@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from tests.factories import make_professional
 from tests.listeners import Listener, listening
 
 
@@ -11,6 +12,12 @@ def listener() -> Iterator[Listener]:
     """A server on the loopback."""
     with listening() as it:
         yield it
+
+
+@pytest.fixture
+def at_work() -> None:
+    """Make an installation that has been at work for weeks: before that nothing can be late."""
+    make_professional(free=1)
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ class TestExposition:
         assert found("job_last_credits", direction="granted", **RESET) == 700
         assert found("job_last_credits", direction="expired", **RESET) == 20
 
+    @pytest.mark.usefixtures("at_work")
     def test_tells_what_is_wrong(self):
         ran(status="failed")
         JobAlert.objects.create(
@@ -108,7 +109,7 @@ class TestExposition:
             make_notice()
         make_professional(paid=10)
 
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(21):
             exposition(as_of=NOON)
 
     def test_names_nobody(self):
@@ -136,6 +137,7 @@ class TestPage:
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
         assert b"credits_job" not in response.content
 
+    @pytest.mark.usefixtures("at_work")
     def test_is_open_to_prometheus(self, client, credits):
         credits(METRICS_TOKEN=self.TOKEN)
 
@@ -150,6 +152,7 @@ class TestPage:
 
 
 class TestCommand:
+    @pytest.mark.usefixtures("at_work")
     def test_prints_the_metrics(self):
         out = StringIO()
 
@@ -157,6 +160,7 @@ class TestCommand:
 
         assert Scrape(out.getvalue().encode())("job_late", **EXPIRY) == 1
 
+    @pytest.mark.usefixtures("at_work")
     def test_writes_a_file_that_node_exporter_may_read(self, tmp_path: Path):
         path = tmp_path / "credits.prom"
         path.write_text("old")

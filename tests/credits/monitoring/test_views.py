@@ -35,6 +35,7 @@ class TestHealth:
 
 
 class TestHealthOfJobs:
+    @pytest.mark.usefixtures("at_work")
     def test_is_bad_where_one_is_late_or_failed(self, client):
         response = client.get("/credits/health/jobs/")
 
