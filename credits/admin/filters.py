@@ -81,6 +81,9 @@ class ExpiringFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() != "30":
             return queryset
+        if request.GET.get(HoldingFilter.parameter_name) == HoldingFilter.NONE:
+            # Who has nothing left has nothing to lose.
+            return queryset.none()
         now = timezone.now()
         end = now + SOON
         lots = CreditTransaction.objects.open_lots().filter(expires_at__gte=now)
@@ -100,11 +103,13 @@ class HoldingFilter(admin.SimpleListFilter):
     title = _("balance")
     parameter_name = "holding"
 
+    NONE = "none"
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("none", _("zero balance"))]
+        return [(self.NONE, _("zero balance"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() != "none":
+        if self.value() != self.NONE:
             return queryset
         return queryset.filter(free_credits=0, paid_credits=0)
 

@@ -134,6 +134,7 @@ class TestFilters:
         use(spent, 5)
 
         assert listed(operator, holding="none") == {spent.pk}
+        assert listed(operator, holding="none", expiring="30") == set()
 
 
 class TestRows:
