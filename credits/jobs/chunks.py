@@ -6,6 +6,7 @@ chunk begins with a compare-and-set on it, so a process whose work was taken ove
 know whether its last commit arrived) writes nothing twice.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from credits.models.balances import ProfessionalId
 
 HOPELESS_AFTER = 100
 """So many professionals failed and none succeeded: the fault is not theirs, the run gives up."""
+
+ASK_FOR_PAUSE_AFTER = 1.0
+"""Seconds after which it is asked again, between two chunks, whether somebody paused the job."""
 
 
 class Stopped(Exception):
@@ -86,6 +90,7 @@ class Chunks(ABC):
         self.using = using
         self.watch = watch
         self._even_if_paused = even_if_paused
+        self._asked_at = time.monotonic()
         self._chunks = chunks
         self._written = 0
         self._failed = 0
@@ -132,9 +137,10 @@ class Chunks(ABC):
 
     def _was_paused(self) -> bool:
         # Whoever pauses a job because something is wrong means the run under way too.
-        return not self._even_if_paused and retried(
-            lambda: pause_of(self.record.job) is not None, using=self.using
-        )
+        if self._even_if_paused or time.monotonic() - self._asked_at < ASK_FOR_PAUSE_AFTER:
+            return False
+        self._asked_at = time.monotonic()
+        return retried(lambda: pause_of(self.record.job) is not None, using=self.using)
 
     def _do(
         self, keys: QuerySet[Model, Any], within: KeyRange, act: Callable[[KeyRange], Tally]

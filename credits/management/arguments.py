@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -24,6 +25,13 @@ _TRIGGER = re.compile(r"[A-Za-z0-9:._+-]{1,32}")
 def bad_argument(message: str) -> CommandError:
     """Return the error for something that was typed wrong."""
     return CommandError(message, returncode=EXIT_BAD_ARGUMENTS)
+
+
+def refuse_lost(options: Mapping[str, Any]) -> None:
+    """Refuse ``--limit=--``: argparse, up to Python 3.12, makes an empty list of that value."""
+    for name, value in options.items():
+        if isinstance(value, list) and (not value or [] in value):
+            raise bad_argument(f"--{name.replace('_', '-')}: “--” is no value.")
 
 
 def moment(text: str) -> datetime:

@@ -7,6 +7,7 @@ from django.core import mail
 from django.db import connection
 
 from credits.exceptions import AlreadyPaused, JobPaused
+from credits.jobs import chunks
 from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import send_notices
 from credits.jobs.pausing import pause_job, pause_of, pauses, resume_job
@@ -82,7 +83,8 @@ class TestAPausedJob:
         assert not JobRun.objects.exists()
         assert start(as_of=MARCH, even_if_paused=True).status == JobRun.Status.SUCCEEDED
 
-    def test_ends_after_the_chunk_at_hand(self):
+    def test_ends_after_the_chunk_at_hand(self, monkeypatch):
+        monkeypatch.setattr(chunks, "ASK_FOR_PAUSE_AFTER", 0)
         make_professionals(3)
         watch = Watch(progress=lambda written: written and not pauses() and pause())
 
