@@ -45,6 +45,12 @@ bench: $(DEV) ## Time the jobs and the staging of notices against single SQL sta
 	@$(VENV)/bin/python -m benchmarks.notices
 	@$(VENV)/bin/python -m benchmarks.celery
 
+bench-admin: $(DEV) ## Time each page of the admin with 20,000 professionals (ARGS=1000000 for more)
+	@mkdir -p build && rm -f build/marketplace.sqlite3*
+	@$(VENV)/bin/python -m benchmarks.fill --verify --professionals $(or $(ARGS),20000) \
+		--database-url sqlite:///build/marketplace.sqlite3
+	@$(VENV)/bin/python -m benchmarks.admin --export --database-url sqlite:///build/marketplace.sqlite3
+
 proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (half an hour)
 	@$(VENV)/bin/python -m proof $(ARGS)
 
