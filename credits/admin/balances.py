@@ -13,7 +13,6 @@ from credits.admin import cells
 from credits.admin.acts import GrantAndAdjust
 from credits.admin.filters import ExpiringFilter, HoldingFilter, VerifiedFilter
 from credits.admin.pages import OwnPage
-from credits.admin.paging import CappedPaginator
 from credits.admin.professional import page_of
 from credits.admin.searching import find_professionals, help_text
 from credits.models import CreditBalance, CreditTransaction
@@ -74,7 +73,7 @@ class CreditBalanceAdmin(GrantAndAdjust, OwnPage):
         """Add what expires next to the list of whichever skin there is."""
         return type("BalanceList", (NextExpiry, super().get_changelist(request, **kwargs)), {})
 
-    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Return the pages of the list; fewer of those who lose credits: each is asked about it."""
         pages = super().get_paginator(request, *args, **kwargs)
         if ExpiringFilter.parameter_name in request.GET:

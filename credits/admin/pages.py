@@ -34,8 +34,11 @@ class LongList(ReadOnlyAdmin):
         per_page: int,
         *args: Any,
         **kwargs: Any,
-    ) -> CappedPaginator:
+    ) -> Any:
         """Return the pages of a list; what was filtered by is asked once, for the keys."""
+        if queryset.model is not self.model:
+            # Django's page of what was done to a row: log entries.
+            return super().get_paginator(request, queryset, per_page, *args, **kwargs)
         return self.paginator(
             queryset,
             per_page,

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -33,3 +34,9 @@ def no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what follows a run: the counting into the monthly totals, the look for news."""
     monkeypatch.setattr("credits.monitoring.totals.roll_up", lambda **options: 0)
     monkeypatch.setattr("credits.monitoring.watchers.tell", lambda *arguments, **options: [])
+
+
+@pytest.fixture
+def no_seals(settings: Any) -> None:
+    """Do without a key to seal with: then no seal falls due."""
+    settings.CREDITS = settings.CREDITS | {"SEAL_KEY": ""}

@@ -10,6 +10,22 @@ from tests.factories import AUGUST, MARCH
 
 ERRORS = [
     pytest.param(
+        "NoSealKey",
+        (),
+        {},
+        'CREDITS["SEAL_KEY"] is not set: give a secret of 32 characters or more that is kept'
+        ' outside the database; python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        " makes one.",
+        id="NoSealKey",
+    ),
+    pytest.param(
+        "SealsBroken",
+        ("the last is gone",),
+        {},
+        "Nothing was sealed: the last is gone. Look with: manage.py verify_credits --seals",
+        id="SealsBroken",
+    ),
+    pytest.param(
         "InvalidArgument",
         ("amount", "must be more."),
         {},

@@ -21,7 +21,10 @@ from tests.books import all_tables
 from tests.factories import make_professional, make_run, make_user, promise
 from tests.threads import Pause, at_once, threads
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_counting")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_counting", "no_seals"),
+]
 
 MARCH_1 = datetime(2026, 3, 1, tzinfo=UTC)
 TWO = datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -145,7 +148,9 @@ class TestACheck:
         finally:
             jobs_checked.disconnect(hear)
 
+        # Sending, which is due at first, asks too.
         assert heard == [
+            (TWO + 6 * HOUR, []),
             (TWO + 6 * HOUR, []),
             (TWO + 6 * HOUR + MINUTE, ["reset_monthly_credits"]),
         ]
@@ -364,3 +369,20 @@ class TestTenHosts:
             ("reset_monthly_credits", "succeeded"),
             ("expire_credits", "succeeded"),
         ]
+
+
+class TestTheSeal:
+    """Of the day before: due from midnight, once, where there is a key."""
+
+    def test_falls_due_once_a_day(self, settings):
+        settings.CREDITS = settings.CREDITS | {"SEAL_KEY": "testing-only-testing-only-testing-only"}
+        make_professional(free=5, at=MARCH_1 - timedelta(days=1))
+
+        first, second = (check(TWO + minutes * MINUTE) for minutes in (0, 1))
+
+        (sealed,) = (found for found in first.outcomes if found.job == JobName.SEALING)
+        assert (sealed.ending, sealed.message) == (
+            Ending.SUCCEEDED,
+            "Sealed 2026-02-28: 2 transactions.",
+        )
+        assert JobName.SEALING not in {found.job for found in second.outcomes}

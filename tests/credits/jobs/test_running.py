@@ -409,14 +409,16 @@ class TestTwoStartsAtOnce:
     def test_tell_of_a_dead_run_once_when_another_was_quicker(self, dead_process, finished):
         """The first attempt took it over and was rolled back; then the other one came."""
         dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
-        first_statement = {"postgresql": "FOR NO KEY UPDATE", "sqlite": "BEGIN"}[connection.vendor]
+        first_statement = {"postgresql": "pg_advisory_xact_lock", "sqlite": "BEGIN"}[
+            connection.vendor
+        ]
         fault = Fault(passing_error(), at=STARTED)
 
         def be_quicker() -> None:
             with threads() as started:
                 started.start(start).result()
 
-        with connection.execute_wrapper(fault), at_statement(first_statement, 2, be_quicker):
+        with connection.execute_wrapper(fault), at_statement(first, 2, be_quicker):
             start()
 
         assert fault.raised == 1

@@ -12,7 +12,10 @@ from credits.models import JobPause, JobRun
 from tests.books import all_tables
 from tests.factories import MARCH, make_professional, make_run, make_user
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_counting")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_counting", "no_seals"),
+]
 
 NOON = MARCH.replace(hour=12, minute=0)
 

@@ -1,4 +1,4 @@
-"""manage.py credits_jobs_status: the table, the document and the exit code."""
+"""manage.py credit_jobs_status: the table, the document and the exit code."""
 
 import json
 from datetime import timedelta
@@ -9,7 +9,7 @@ from credits.jobs.pausing import pause_job
 from credits.models import JobClaim, JobPause, JobRun
 from tests.factories import MARCH, make_professional, make_run, make_user, promise
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_seals")]
 
 NOON = MARCH.replace(hour=12, minute=0)
 RESET, EXPIRY = JobRun.Job.RESET, JobRun.Job.EXPIRY
@@ -33,7 +33,7 @@ class TestStatus:
         reset, expiry = ran(RESET), ran(EXPIRY)
         JobClaim.objects.create(job="send_credit_notices", done_at=NOON)
 
-        answer = manage("credits_jobs_status")
+        answer = manage("credit_jobs_status")
 
         number = max(len(str(reset.pk)), len(str(expiry.pk)))
         gap = " " * (len("run , 2026-03-01 00:01 UTC, succeeded") + number - len("last run"))
@@ -51,7 +51,7 @@ class TestStatus:
         )
 
     def test_of_a_fresh_installation_is_well(self, manage):
-        answer = manage("credits_jobs_status")
+        answer = manage("credit_jobs_status")
 
         assert answer.code == 0
         assert "reset_monthly_credits  never ran  –         –             now\n" in answer.out
@@ -61,7 +61,7 @@ class TestStatus:
         ran(RESET, "failed")
         promise(make_professional(), next_attempt_at=NOON - timedelta(hours=2))
 
-        answer = manage("credits_jobs_status")
+        answer = manage("credit_jobs_status")
 
         assert answer.code == 1
         assert answer.err == (
@@ -80,7 +80,7 @@ class TestStatus:
         clerk = make_user(email="aisha@example.com").pk
         pause_job(JobPause.Job.EXPIRY, reason="Wrong dates", actor_id=clerk, at=MARCH)
 
-        answer = manage("credits_jobs_status")
+        answer = manage("credit_jobs_status")
 
         assert answer.code == 0
         assert (
@@ -94,7 +94,7 @@ class TestStatus:
         clerk = make_user(email="aisha@example.com").pk
         pause_job(JobPause.Job.EXPIRY, reason="Wrong dates", actor_id=clerk, at=MARCH)
 
-        answer = manage("credits_jobs_status", "--json")
+        answer = manage("credit_jobs_status", "--json")
 
         document = json.loads(answer.out)
         assert answer.code == 1
@@ -128,7 +128,7 @@ class TestStatus:
         del document["jobs"]
         assert document == {
             "version": 1,
-            "job": "credits_jobs_status",
+            "job": "credit_jobs_status",
             "as_of": "2026-03-01T12:00:00+00:00",
             "is_well": False,
             "missed": [],
@@ -143,7 +143,7 @@ class TestStatus:
         ran(RESET, "running", heartbeat_at=NOON, finished_at=None)
         JobClaim.objects.create(job="send_credit_notices", held_until=NOON + timedelta(minutes=4))
 
-        document = json.loads(manage("credits_jobs_status", "--json").out)
+        document = json.loads(manage("credit_jobs_status", "--json").out)
 
         assert [item["state"] for item in document["jobs"]] == ["running", "ok", "running"]
         assert document["is_well"]
@@ -153,10 +153,10 @@ class TestStatus:
             ran(EXPIRY, as_of=MARCH - timedelta(days=day), started_at=MARCH - timedelta(days=day))
 
         with django_assert_max_num_queries(30):
-            manage("credits_jobs_status")
+            manage("credit_jobs_status")
 
     def test_of_a_database_without_tables_is_one_sentence(self, real_manage):
-        answer = real_manage("credits_jobs_status")
+        answer = real_manage("credit_jobs_status")
 
         assert (answer.code, answer.out) == (1, "")
         assert answer.err.startswith("CommandError: The database refused: ")
