@@ -137,6 +137,41 @@ class RunAlreadyActive(CreditsError):
         )
 
 
+class JobPaused(CreditsError):
+    """Somebody paused this job, so nobody starts it."""
+
+    def __init__(self, *, job: str, by: str, since: datetime, reason: str) -> None:
+        self.job = job
+        self.by = by
+        self.since = since
+        self.reason = reason
+        super().__init__(
+            f"{job} is paused by {by} since {since:%Y-%m-%d %H:%M} UTC (“{reason}”);"
+            f" go on with: manage.py resume_credit_job {job}"
+        )
+
+
+class AlreadyPaused(CreditsError):
+    """Somebody paused this job before; their reason stays."""
+
+    def __init__(self, *, job: str, by: str, since: datetime, reason: str) -> None:
+        self.job = job
+        self.by = by
+        self.since = since
+        self.reason = reason
+        super().__init__(
+            f"{job} has been paused already, by {by} since {since:%Y-%m-%d %H:%M} UTC (“{reason}”)."
+        )
+
+
+class NotDue(CreditsError):
+    """What was due a moment ago was done by another meanwhile; nothing was started."""
+
+    def __init__(self, *, job: str) -> None:
+        self.job = job
+        super().__init__(f"{job} is not due any more.")
+
+
 class LeaseLost(CreditsError):
     """Another process took this run for dead and took over; nothing more was written."""
 

@@ -203,7 +203,7 @@ def alarm_words(alarm: Alarm) -> str:
                 % values
             )
         case Trouble.MISSED:
-            return _("%(job)s was missed on %(when)s.") % values
+            return _("%(job)s did not happen for %(about)s, and that month has passed.") % values
         case _:
             return _("%(job)s failed on %(when)s.") % values
 

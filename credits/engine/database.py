@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import stamina
@@ -14,6 +15,7 @@ from django.db import (
     connections,
     router,
 )
+from django.utils import timezone
 
 from credits.models import CreditBalance
 
@@ -93,6 +95,21 @@ def retried(question: Callable[[], T], *, using: str) -> T:
     raise AssertionError("the last attempt returns or raises")
 
 
+def database_now(*, using: str) -> datetime:
+    """
+    Return the present moment by the database's own clock.
+
+    Every host that asks gets the same answer, however wrong its own clock is.
+    """
+    if connections[using].vendor != "postgresql":
+        # SQLite is a file of this host, and asks this host's clock too.
+        return timezone.now()
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment.astimezone(UTC)
+
+
 def lock_key(idempotency_key: str, *, using: str) -> None:
     """
     Let no other transaction use this key until the caller's ends.
@@ -105,3 +122,8 @@ def lock_key(idempotency_key: str, *, using: str) -> None:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [idempotency_key]
             )
+
+
+def lock_job(job: str, *, using: str) -> None:
+    """Let nobody else start, pause or resume this job until the caller's transaction ends."""
+    lock_key(f"credits job {job}", using=using)

@@ -20,6 +20,7 @@ def expire_credits(
     limit: int | None = None,
     chunk_size: int | None = None,
     trigger: str = "command",
+    even_if_paused: bool = False,
     watch: Watch | None = None,
 ) -> JobRun:
     """
@@ -39,6 +40,7 @@ def expire_credits(
 
     Raises:
         RunAlreadyActive: another run of this job is under way.
+        JobPaused: somebody paused the job, and it is not to run all the same.
         RunFailed: the run could not go on; what it committed stays.
     """
     watch = watch or Watch()
@@ -47,6 +49,7 @@ def expire_credits(
         as_of=as_of,
         trigger=trigger,
         is_whole=professionals is None and limit is None,
+        even_if_paused=even_if_paused,
         watch=watch,
     ) as run:
         due = _due(professionals, limit, as_of=as_of)

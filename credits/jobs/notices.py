@@ -17,8 +17,9 @@ from credits.engine.database import attempts, ledger_database
 from credits.engine.keys import KeyRange, ranges
 from credits.engine.notices import expiring_lots, promise_warnings
 from credits.jobs.due import late_jobs
+from credits.jobs.pausing import pause_of, refuse_if_paused
 from credits.jobs.running import Watch
-from credits.models import Notice
+from credits.models import JobPause, Notice
 from credits.notices.handing_over import Mailer
 from credits.notices.pacing import Pace
 from credits.notices.sending import Sender
@@ -71,6 +72,8 @@ def send_notices(
     *,
     as_of: datetime,
     limit: int | None = None,
+    promising: bool = True,
+    even_if_paused: bool = False,
     watch: Watch | None = None,
     mailer: Mailer | None = None,
     pace: Pace | None = None,
@@ -86,8 +89,10 @@ def send_notices(
     Args:
         as_of: the present moment; the clock goes on from it.
         limit: at most so many notices.
+        promising: whether to look for what became due; if not, what was promised before is sent.
 
     Raises:
+        JobPaused: somebody paused the sending, and it is not to go on all the same.
         MailMisconfigured: the mail settings do not work; nothing is lost.
     """
     watch = watch or Watch()
@@ -97,8 +102,13 @@ def send_notices(
     def clock() -> datetime:
         return as_of + timedelta(seconds=monotonic() - started)
 
-    warned = stage_expiry_warnings(as_of=as_of)
-    late = stage_late_runs(as_of=as_of)
+    def was_paused() -> bool:
+        return not even_if_paused and pause_of(JobPause.Job.SENDING) is not None
+
+    if not even_if_paused:
+        refuse_if_paused(JobPause.Job.SENDING)
+    warned = stage_expiry_warnings(as_of=as_of) if promising else 0
+    late = stage_late_runs(as_of=as_of) if promising else 0
     watch.found(Notice.objects.using(using).due(as_of).count())
     with mailer or Mailer() as open_mailer:
         sender = Sender(
@@ -106,16 +116,19 @@ def send_notices(
             clock=clock,
             pace=pace or Pace(get_settings().notices_per_second),
             using=using,
-            should_stop=watch.should_stop,
+            should_stop=lambda: watch.should_stop() or was_paused(),
             progress=watch.progress,
         )
         sender.send_due(limit=limit)
+    given_up, was_stopped = sender.given_up, sender.was_stopped
+    if was_stopped and was_paused():
+        given_up, was_stopped = "It was paused meanwhile. The rest stay pending.", False
     return SendReport(
         warned=warned,
         late=late,
         **asdict(sender.counts),
-        was_stopped=sender.was_stopped,
-        given_up=sender.given_up,
+        was_stopped=was_stopped,
+        given_up=given_up,
     )
 
 

@@ -26,6 +26,7 @@ def reset_monthly_credits(
     limit: int | None = None,
     chunk_size: int | None = None,
     trigger: str = "command",
+    even_if_paused: bool = False,
     watch: Watch | None = None,
 ) -> JobRun:
     """
@@ -47,6 +48,7 @@ def reset_monthly_credits(
 
     Raises:
         RunAlreadyActive: another run of this job is under way.
+        JobPaused: somebody paused the job, and it is not to run all the same.
         RunFailed: the run could not go on; what it committed stays.
         NoEligibilityRule: the project does not say who is eligible.
     """
@@ -61,6 +63,7 @@ def reset_monthly_credits(
         period=period,
         trigger=trigger,
         is_whole=professionals is None and limit is None,
+        even_if_paused=even_if_paused,
         watch=watch,
     ) as run:
         found = retried(eligible.count, using=run.using)

@@ -20,10 +20,17 @@ from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, is_about_the_data, ledger_database, retried
+from credits.engine.database import (
+    attempts,
+    is_about_the_data,
+    ledger_database,
+    lock_job,
+    retried,
+)
 from credits.engine.keys import KeyRange, halves, only_key, ranges
 from credits.engine.tally import Tally
-from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
+from credits.exceptions import LeaseLost, NotDue, RunAlreadyActive, RunFailed, TooManyFailures
+from credits.jobs.pausing import pause_of, refuse_if_paused
 from credits.models import JobFailure, JobRun
 from credits.models.balances import ProfessionalId
 from credits.notices.staging import promise_run_notice
@@ -54,14 +61,22 @@ class Watch:
     should_stop: Callable[[], bool] = lambda: False
     """Asked before each chunk; when it says yes the run ends ``interrupted``."""
 
+    may_start: Callable[[], bool] = lambda: True
+    """
+    Asked while no other run of the job can start or be under way; when it says no there is none.
+    """
+
 
 class Run:
     """A run under way."""
 
-    def __init__(self, record: JobRun, watch: Watch, *, using: str) -> None:
+    def __init__(
+        self, record: JobRun, watch: Watch, *, even_if_paused: bool = False, using: str
+    ) -> None:
         self.record = record
         self.using = using
         self.watch = watch
+        self._even_if_paused = even_if_paused
         self._chunks = 0
         self._written = 0
         self._failed = 0
@@ -90,10 +105,16 @@ class Run:
             TooManyFailures: nobody succeeded and too many failed.
         """
         for within in ranges(keys, size=size):
-            if self.watch.should_stop():
+            if self.watch.should_stop() or self._was_paused():
                 raise _Stopped
             self._do(keys, within, act)
             self.watch.progress(self._written)
+
+    def _was_paused(self) -> bool:
+        # Whoever pauses a job because something is wrong means the run under way too.
+        return not self._even_if_paused and retried(
+            lambda: pause_of(self.record.job) is not None, using=self.using
+        )
 
     def _do(
         self, keys: QuerySet[Model, Any], within: KeyRange, act: Callable[[KeyRange], Tally]
@@ -171,6 +192,7 @@ def recorded_run(
     period: str = "",
     trigger: str = "command",
     is_whole: bool = True,
+    even_if_paused: bool = False,
     watch: Watch,
 ) -> Iterator[Run]:
     """
@@ -178,18 +200,22 @@ def recorded_run(
 
     Raises:
         RunAlreadyActive: an earlier run shows signs of life.
+        JobPaused: somebody paused the job.
+        NotDue: the watch said that the run may not start.
         RunFailed: the block raised; its error is the cause.
         LeaseLost: another process took the run over; its record is left to that process.
     """
     using = ledger_database()
     record = _start(
         JobRun(job=job, as_of=as_of, period=period, trigger=trigger, is_whole=is_whole),
+        watch,
+        even_if_paused=even_if_paused,
         using=using,
     )
     status = JobRun.Status.SUCCEEDED
     try:
         try:
-            yield Run(record, watch, using=using)
+            yield Run(record, watch, even_if_paused=even_if_paused, using=using)
         except _Stopped:
             status = JobRun.Status.INTERRUPTED
         _finish(record, status, using=using)
@@ -208,17 +234,24 @@ def recorded_run(
         _started_here.discard(record.pk)
 
 
-def _start(record: JobRun, *, using: str) -> JobRun:
+def _start(record: JobRun, watch: Watch, *, even_if_paused: bool, using: str) -> JobRun:
     """Insert the run; a run before it that died is closed in the same transaction."""
     active = JobRun.objects.using(using).filter(job=record.job, status=JobRun.Status.RUNNING)
+
+    def check() -> None:
+        if not even_if_paused:
+            refuse_if_paused(record.job)
+        if not watch.may_start():
+            raise NotDue(job=record.job)
+
     try:
-        dead = _insert(record, active, using=using)
+        dead = _insert(record, active, check, using=using)
     except IntegrityError:
         # Two started at once and the constraint let one through.
         if (winner := active.first()) is not None:
             raise _already_active(winner) from None
         # It is done by now.
-        dead = _insert(record, active, using=using)
+        dead = _insert(record, active, check, using=using)
     if dead is not None:
         dead.refresh_from_db(using=using)
         run_finished.send_robust(sender=JobRun, run=dead)
@@ -226,7 +259,9 @@ def _start(record: JobRun, *, using: str) -> JobRun:
     return record
 
 
-def _insert(record: JobRun, active: QuerySet[JobRun], *, using: str) -> JobRun | None:
+def _insert(
+    record: JobRun, active: QuerySet[JobRun], check: Callable[[], None], *, using: str
+) -> JobRun | None:
     """Insert the run unless another is alive; return the dead one it took over, if any."""
     record.host = socket.gethostname()
     record.process_id = os.getpid()
@@ -234,6 +269,8 @@ def _insert(record: JobRun, active: QuerySet[JobRun], *, using: str) -> JobRun |
     dead = None
     for attempt in attempts(using=using):
         with attempt, transaction.atomic(using=using, durable=True):
+            # Two that find the job due at once: the second must see what the first did.
+            lock_job(record.job, using=using)
             now = timezone.now()
             before = active.select_for_update().first()
             if before and (before.pk, before.started_at) == (record.pk, record.started_at):
@@ -241,9 +278,10 @@ def _insert(record: JobRun, active: QuerySet[JobRun], *, using: str) -> JobRun |
                 break
             # Not kept from an attempt that was rolled back: another may have told of it since.
             dead = before
+            if dead is not None and _is_alive(dead, now):
+                raise _already_active(dead)
+            check()
             if dead is not None:
-                if _is_alive(dead, now):
-                    raise _already_active(dead)
                 active.filter(pk=dead.pk).update(
                     status=JobRun.Status.INTERRUPTED,
                     finished_at=now,

@@ -1,5 +1,6 @@
 """Read what a person typed: a value, or one sentence that says what to type instead (exit 2)."""
 
+import difflib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from django.core.management.base import CommandError
 from django.utils.dateparse import parse_date, parse_datetime
 
 from credits.engine.database import ledger_database
+from credits.jobs.pausing import LONGEST_REASON
+from credits.models import JobPause
 from credits.models.balances import ProfessionalId
 from credits.periods import parse_period
 
@@ -69,12 +72,30 @@ def trigger(text: str) -> str:
     return text
 
 
+def pausable(text: str) -> str:
+    """Read the name of a job that can be paused."""
+    if text not in JobPause.Job.values:
+        near = difflib.get_close_matches(text, JobPause.Job.values, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(JobPause.Job.values)}."
+        raise bad_argument(f"“{text}” is not a job that can be paused; {hint}")
+    return text
+
+
+def reason(text: str) -> str:
+    """Read why something is done: a line that fits its column."""
+    line = " ".join(text.split())
+    if not 1 <= len(line) <= LONGEST_REASON:
+        raise bad_argument(f"--reason: write 1 to {LONGEST_REASON} characters, not {len(line)}.")
+    return line
+
+
 def professionals(texts: Iterable[str]) -> tuple[ProfessionalId, ...]:
     """Find users by e-mail address or id."""
-    return tuple(_professional(text) for text in texts)
+    return tuple(user("--professional", text) for text in texts)
 
 
-def _professional(text: str) -> ProfessionalId:
+def user(option: str, text: str) -> ProfessionalId:
+    """Find a user by e-mail address or id; return the key."""
     user_model = get_user_model()
     users = user_model._default_manager.using(ledger_database())
     found = None
@@ -83,7 +104,7 @@ def _professional(text: str) -> ProfessionalId:
         try:
             user_model._meta.get_field(field)
         except FieldDoesNotExist:
-            raise bad_argument("--professional: users have no e-mail here; give an id.") from None
+            raise bad_argument(f"{option}: users have no e-mail here; give an id.") from None
         found = users.filter(**{f"{field}__iexact": text}).first()
     else:
         try:
@@ -92,7 +113,7 @@ def _professional(text: str) -> ProfessionalId:
             found = None
     if found is None:
         raise bad_argument(
-            f"--professional: there is no user “{text}”; give the e-mail address or the id of one."
+            f"{option}: there is no user “{text}”; give the e-mail address or the id of one."
         )
     key: ProfessionalId = found.pk
     return key

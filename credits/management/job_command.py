@@ -19,10 +19,16 @@ from django.core.management.base import (
     DjangoHelpFormatter,
 )
 from django.db import DatabaseError
-from django.utils import timezone
 
+from credits.engine.database import database_now, ledger_database
 from credits.engine.tally import Forecast
-from credits.exceptions import CreditsError, LeaseLost, RunAlreadyActive, RunFailed
+from credits.exceptions import (
+    CreditsError,
+    JobPaused,
+    LeaseLost,
+    RunAlreadyActive,
+    RunFailed,
+)
 from credits.jobs.running import Watch
 from credits.management import arguments
 from credits.management.job_report import JobReport
@@ -32,13 +38,15 @@ from credits.models.balances import ProfessionalId
 EXIT_FAILED = 1
 EXIT_PARTIAL = 3
 EXIT_ALREADY_ACTIVE = 4
+EXIT_PAUSED = 5
 EXIT_INTERRUPTED = 130
 
 EXIT_CODES = """\
 exit codes:
-  0  done, or nothing to do      3    partial: some professionals failed
-  1  failed                      4    another run of this job is active
+  0  done, or nothing to do      4    another run of this job is active
+  1  failed                      5    somebody paused this job
   2  bad arguments               130  interrupted; its last chunk was finished
+  3  partial: some professionals failed
 """
 
 
@@ -58,6 +66,7 @@ class Order:
     trigger: str
     """Who or what asked; the run keeps it."""
 
+    even_if_paused: bool
     again: str
     """The command that goes on where this one ends."""
 
@@ -132,6 +141,9 @@ class JobCommand(ExplainedCommand):
             default="command",
             help="Who or what starts it, as cron; the run keeps it.",
         )
+        parser.add_argument(
+            "--even-if-paused", action="store_true", help="Run although somebody paused the job."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read the options, then forecast or run, then report."""
@@ -160,6 +172,8 @@ class JobCommand(ExplainedCommand):
                 run = self.run_job(order, watch)
             except RunAlreadyActive as error:
                 raise CommandError(str(error), returncode=EXIT_ALREADY_ACTIVE) from error
+            except JobPaused as error:
+                raise CommandError(str(error), returncode=EXIT_PAUSED) from error
             except (RunFailed, LeaseLost) as error:
                 raise CommandError(
                     f"{error} Go on with: {order.again}", returncode=EXIT_FAILED
@@ -183,7 +197,8 @@ class JobCommand(ExplainedCommand):
         return 0, ""
 
     def _order(self, options: dict[str, Any]) -> Order:
-        now = timezone.now()
+        # Not this host's clock: one that is days ahead would reset next month's credits today.
+        now = database_now(using=ledger_database())
         as_of = now if options["as_of"] is None else arguments.moment(options["as_of"])
         if as_of > now and not (self.may_look_ahead and options["dry_run"]):
             raise arguments.bad_argument(
@@ -193,26 +208,29 @@ class JobCommand(ExplainedCommand):
         given = options["professional"]
         return Order(
             as_of=as_of,
-            period=self._period(options, as_of),
+            period=self._period(options, as_of, now),
             professionals=None if given is None else arguments.professionals(given),
             limit=arguments.whole_number("--limit", options["limit"]),
             chunk_size=arguments.whole_number("--chunk-size", options["chunk_size"]),
             trigger=arguments.trigger(options["trigger"]),
-            again=self._again(options, as_of),
+            even_if_paused=options["even_if_paused"],
+            again=self._again(options, as_of, now),
         )
 
-    def _period(self, options: dict[str, Any], as_of: datetime) -> str:
+    def _period(self, options: dict[str, Any], as_of: datetime, now: datetime) -> str:
         """Return the period an order is about; none for a job that has none."""
         return ""
 
-    def _again(self, options: dict[str, Any], as_of: datetime) -> str:
+    def _again(self, options: dict[str, Any], as_of: datetime, now: datetime) -> str:
         words = ["manage.py", self.__module__.rpartition(".")[2]]
-        if period := self._period(options, as_of):
+        if period := self._period(options, as_of, now):
             words += ["--period", period]
         for name in ("as_of", "professional", "limit", "chunk_size"):
             given = options[name] or []
             for value in [given] if isinstance(given, str) else given:
                 words += [f"--{name.replace('_', '-')}", value]
+        if options["even_if_paused"]:
+            words.append("--even-if-paused")
         return shlex.join(words)
 
 

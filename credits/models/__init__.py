@@ -1,5 +1,6 @@
 from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
+from credits.models.control import JobClaim, JobPause
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
 from credits.models.runs import JobFailure, JobRun
 from credits.models.starts import JobStart
@@ -16,7 +17,9 @@ __all__ = [
     "CreditBalance",
     "CreditTransaction",
     "CreditType",
+    "JobClaim",
     "JobFailure",
+    "JobPause",
     "JobRun",
     "JobStart",
     "MonthlyTotal",

@@ -59,6 +59,11 @@ class JobRun(models.Model):
                 condition=Q(status="running"),
                 name="credits_job_has_one_active_run",
             ),
+            models.UniqueConstraint(
+                fields=["job", "period"],
+                condition=Q(status__in=["missed", "skipped"]),
+                name="credits_period_passes_without_a_run_once",
+            ),
             models.CheckConstraint(
                 condition=Q(total_count=models.F("success_count") + models.F("error_count")),
                 name="credits_run_total_is_successes_plus_errors",

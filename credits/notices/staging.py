@@ -23,7 +23,11 @@ def promise_run_notice(run: JobRun, *, at: datetime, using: str) -> int:
 
     A run that found nothing to do is no news.
     """
-    troubled = run.status in {JobRun.Status.PARTIAL, JobRun.Status.FAILED}
+    troubled = run.status in {
+        JobRun.Status.PARTIAL,
+        JobRun.Status.FAILED,
+        JobRun.Status.MISSED,
+    }
     if not troubled and not run.total_count and not run.error_summary:
         return 0
     kind = Notice.Kind.RUN_FAILURE if troubled else Notice.Kind.RUN_SUMMARY

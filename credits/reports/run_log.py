@@ -15,7 +15,9 @@ _LEVELS = {
     JobRun.Status.FAILED: logging.ERROR,
     JobRun.Status.PARTIAL: logging.ERROR,
     JobRun.Status.INTERRUPTED: logging.WARNING,
+    JobRun.Status.MISSED: logging.ERROR,
 }
+_NEVER_STARTED = {JobRun.Status.MISSED, JobRun.Status.SKIPPED}
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def log_lines(run: JobRun, failures: list[JobFailure]) -> list[Line]:
         f" as_of={run.as_of.isoformat()} trigger={run.trigger} host={run.host}"
         f" process={run.process_id}"
     )
-    lines = [Line(run.started_at, logging.INFO, started)]
+    lines = []
+    if run.status not in _NEVER_STARTED:
+        lines.append(Line(run.started_at, logging.INFO, started))
     lines += [
         Line(
             end,

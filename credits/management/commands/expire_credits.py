@@ -35,5 +35,6 @@ class Command(JobCommand):
             limit=order.limit,
             chunk_size=order.chunk_size,
             trigger=order.trigger,
+            even_if_paused=order.even_if_paused,
             watch=watch,
         )

@@ -2,7 +2,6 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 
 from credits.engine.tally import Forecast
 from credits.jobs.reset import forecast_reset, reset_monthly_credits
@@ -56,13 +55,14 @@ class Command(JobCommand):
             limit=order.limit,
             chunk_size=order.chunk_size,
             trigger=order.trigger,
+            even_if_paused=order.even_if_paused,
             watch=watch,
         )
 
-    def _period(self, options: dict[str, Any], as_of: datetime) -> str:
+    def _period(self, options: dict[str, Any], as_of: datetime, now: datetime) -> str:
         given = options["period"]
         period = period_of(as_of) if given is None else arguments.period(given)
-        if period > (current := period_of(timezone.now())):
+        if period > (current := period_of(now)):
             raise arguments.bad_argument(
                 f"--period: {period} has not begun; the present month is {current}."
             )

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
-from credits.exceptions import CreditsError
+from credits.exceptions import CreditsError, JobPaused
 from credits.jobs.notices import SendReport, forecast_notices, send_notices
 from credits.jobs.running import Watch
 from credits.management import arguments
@@ -15,6 +15,7 @@ from credits.management.job_command import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_PARTIAL,
+    EXIT_PAUSED,
     ExplainedCommand,
     database_refused,
     stop_on_signals,
@@ -31,8 +32,8 @@ class Command(ExplainedCommand):
     exit_codes = """\
 exit codes:
   0  done, or nothing to do      3    some failed or were parked: see them in the admin
-  1  failed: mail cannot leave   130  interrupted; the notice at hand was finished
-  2  bad arguments
+  1  failed: mail cannot leave   5    somebody paused the sending
+  2  bad arguments               130  interrupted; the notice at hand was finished
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -42,6 +43,9 @@ exit codes:
         parser.add_argument("--limit", metavar="N", help="At most N notices.")
         parser.add_argument(
             "--json", action="store_true", help="Print one JSON document instead of sentences."
+        )
+        parser.add_argument(
+            "--even-if-paused", action="store_true", help="Send although somebody paused it."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,6 +60,9 @@ exit codes:
         except CommandError as error:
             self._document(error=str(error), exit_code=error.returncode)
             raise
+        except JobPaused as error:
+            self._document(error=str(error), exit_code=EXIT_PAUSED)
+            raise CommandError(str(error), returncode=EXIT_PAUSED) from error
         except CreditsError as error:
             self._document(error=str(error), exit_code=EXIT_FAILED)
             raise CommandError(str(error), returncode=EXIT_FAILED) from error
@@ -80,7 +87,12 @@ exit codes:
                 found=lambda count: self._say(f"Found {count:,} notices that are due"),
                 should_stop=stop.is_set,
             )
-            report = send_notices(as_of=timezone.now(), limit=limit, watch=watch)
+            report = send_notices(
+                as_of=timezone.now(),
+                limit=limit,
+                even_if_paused=self._options["even_if_paused"],
+                watch=watch,
+            )
         seconds = time.monotonic() - begun
         self._say(
             f"Credit notices: promised {report.warned + report.late:,}, sent {report.sent:,},"
