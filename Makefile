@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage screenshots bench proof lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage screenshots bench bench-admin proof docs lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,23 @@ screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chro
 	@cp build/screenshots/dashboard.png build/screenshots/dashboard-arabic-dark.png \
 		build/screenshots/professional.png build/screenshots/transactions.png docs/pictures/
 
-bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements
+bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements, and workers
 	@$(VENV)/bin/python -m benchmarks.jobs
 	@$(VENV)/bin/python -m benchmarks.notices
+	@$(VENV)/bin/python -m benchmarks.celery
+
+bench-admin: $(DEV) ## Time each page of the admin with 20,000 professionals (ARGS=1000000 for more)
+	@mkdir -p build && rm -f build/marketplace.sqlite3*
+	@$(VENV)/bin/python -m benchmarks.fill --verify --professionals $(or $(ARGS),20000) \
+		--database-url sqlite:///build/marketplace.sqlite3
+	@$(VENV)/bin/python -m benchmarks.admin --export --database-url sqlite:///build/marketplace.sqlite3
 
 proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (half an hour)
 	@$(VENV)/bin/python -m proof $(ARGS)
+
+docs: $(DEV) ## Build the documentation into build/docs
+	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html -c docs -d build/doctrees . build/docs
+	@echo "Open build/docs/index.html"
 
 lint: $(DEV) ## Check style, types, imports and migrations
 	@$(VENV)/bin/ruff check --quiet

@@ -20,19 +20,29 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from credits import checks as own_checks
-        from credits.monitoring import logs, totals
+        from credits.monitoring import checks as monitoring_checks
+        from credits.monitoring import logs, totals, watchers
         from credits.notices import tracking, webhooks
-        from credits.signals import run_finished
+        from credits.signals import jobs_checked, run_finished, run_started
 
         post_migrate.connect(install_triggers, sender=self, dispatch_uid="credits.triggers")
         run_finished.connect(logs.log_run, dispatch_uid="credits.logs")
         run_finished.connect(totals.count_run, dispatch_uid="credits.totals")
+        # Last: what is told stands in the log and in the totals by then.
+        run_started.connect(watchers.run_began, dispatch_uid="credits.watchers")
+        run_finished.connect(watchers.run_ended, dispatch_uid="credits.watchers")
+        jobs_checked.connect(watchers.jobs_checked, dispatch_uid="credits.watchers")
         checks.register(own_checks.check_settings)
         checks.register(own_checks.check_databases)
         checks.register(own_checks.check_triggers, checks.Tags.database)
+        checks.register(own_checks.check_seals)
         checks.register(own_checks.check_mail)
         checks.register(own_checks.check_links)
         checks.register(own_checks.check_triggering)
+        checks.register(monitoring_checks.check_chats)
+        checks.register(monitoring_checks.check_heartbeats)
+        checks.register(monitoring_checks.check_sentry)
+        checks.register(monitoring_checks.check_metrics)
         if webhooks.has_anymail():
             from anymail import signals
 

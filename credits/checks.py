@@ -82,13 +82,37 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
     if alias not in (databases or ()) or not triggers.has_tables(using=alias):
         return []
     # A warning, not an error: migrate, which mends it, would refuse to run.
-    return [
+    messages: list[CheckMessage] = [
         CheckWarning(
             f"The trigger {name} is missing: the ledger can be edited.",
             hint="Run manage.py migrate, which puts it back.",
             id="credits.W005",
         )
         for name in triggers.missing(using=alias)
+    ]
+    if not triggers.see_replaced_rows(using=alias):
+        messages.append(
+            CheckWarning(
+                "SQLite does not tell the ledger's triggers of a row that REPLACE removes.",
+                hint='Add "OPTIONS": {"init_command": "PRAGMA recursive_triggers=ON;"}.',
+                id="credits.W007",
+            )
+        )
+    return messages
+
+
+def check_seals(**kwargs: Any) -> list[CheckMessage]:
+    """Look whether there is a key to seal the ledger with, where it matters."""
+    if settings.DEBUG or getattr(settings, "CREDITS", {}).get("SEAL_KEY"):
+        return []
+    return [
+        CheckWarning(
+            'CREDITS["SEAL_KEY"] is not set: a change behind the triggers that keeps the books in'
+            " order is not seen.",
+            hint="Set it to a secret of 32 characters or more, kept outside the database, and let"
+            " manage.py seal_credits run daily.",
+            id="credits.W008",
+        )
     ]
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import time
 from functools import cache
 from typing import Any
@@ -34,6 +34,9 @@ class CreditsSettings:
     lease_seconds: int = 300
     """Seconds without a sign of life after which another process may take a run over."""
 
+    shards: int = 8
+    """Parts that Celery's workers share a run in, at most; with 0 or 1 one task does all of it."""
+
     expiry_warning_days: tuple[int, ...] = (7,)
     """Days before an expiry at which its owner is warned, as ``[30, 7, 1]``."""
 
@@ -58,10 +61,10 @@ class CreditsSettings:
     action_url: str = ""
     """Where the button of an expiry warning leads; no button without it."""
 
-    trigger_secret: str = ""
+    trigger_secret: str = field(default="", repr=False)
     """What signs requests that start jobs, 32 characters or more; without it none is taken."""
 
-    trigger_secret_fallbacks: tuple[str, ...] = ()
+    trigger_secret_fallbacks: tuple[str, ...] = field(default=(), repr=False)
     """Earlier secrets, taken as long as somebody still signs with them."""
 
     trigger_google_audience: str = ""
@@ -76,6 +79,34 @@ class CreditsSettings:
     trigger_seconds: int = 30
     """Seconds between two starts of one job by requests, at least."""
 
+    seal_key: str = field(default="", repr=False)
+    """The secret that the ledger is sealed with, kept outside the database; no seals without it."""
+
+    seal_old_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Secrets that were the ``seal_key`` before: what they sealed can still be verified."""
+
+    keep_runs_days: int = 730
+    """Days after which ``prune_credit_history`` forgets runs that wrote nothing to the ledger."""
+
+    keep_notices_days: int = 180
+    """Days after which ``prune_credit_history`` forgets notices that were sent."""
+
+    erase_professional: str = ""
+    """Dotted path of a function that empties a user's own row when ``erase_professional`` does."""
+
+    # The names of what is secret hold a word that Django's error pages leave out the value of.
+    chat_secret_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Where alerts go besides mail, as apprise writes it: ``slack://…``, ``discord://…``."""
+
+    heartbeat_secret_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Healthchecks to ping: one address for all jobs, or ``expire_credits=https://…`` for each."""
+
+    sentry_crons: bool = False
+    """Whether runs check in with Sentry; the project itself calls ``sentry_sdk.init``."""
+
+    metrics_token: str = field(default="", repr=False)
+    """What Prometheus must show to read ``metrics/``; without it nobody can."""
+
 
 _LEAST = {
     "monthly_free_credits": 0,
@@ -83,31 +114,41 @@ _LEAST = {
     "refund_grace_days": 1,
     "chunk_size": 1,
     "lease_seconds": 1,
+    "shards": 0,
     "min_credits_to_warn": 1,
     "notices_per_second": 1,
     "trigger_seconds": 1,
+    "keep_runs_days": 1,
+    "keep_notices_days": 1,
 }
+
+_SECRET = {"seal_key", "seal_old_keys"}
+_SHORTEST_SECRET = 32
+
+# What is wrong with a value is printed and logged, but not where it may be secret.
+_HIDDEN = {field.name for field in fields(CreditsSettings) if not field.repr}
 
 
 def problems(given: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each thing that is wrong in a ``CREDITS`` dict."""
-    known = {field.name.upper(): field for field in fields(CreditsSettings)}
+    known = {setting.name.upper(): setting for setting in fields(CreditsSettings)}
     found = []
     for key, value in given.items():
-        field = known.get(key)
-        if field is None:
+        setting = known.get(key)
+        if setting is None:
             near = difflib.get_close_matches(str(key).upper(), known, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}."
             found.append(f'CREDITS["{key}"] is not a setting{hint}')
-        elif problem := _problem(field.name, value, like=getattr(CreditsSettings, field.name)):
+        elif problem := _problem(setting.name, value, like=getattr(CreditsSettings, setting.name)):
             found.append(f'CREDITS["{key}"] {problem}.')
     return found
 
 
 def _problem(name: str, value: Any, *, like: Any) -> str | None:
     """Return what is wrong with a value; its default shows what kind it must be."""
-    # What is wrong is printed and logged.
-    shown = "what it is" if "secret" in name else repr(value)
+    if name in _SECRET:
+        return _problem_of_secret(value, like=like)
+    shown = "what it is" if name in _HIDDEN else repr(value)
     if isinstance(like, tuple):
         kind = int if name == "expiry_warning_days" else str
         if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
@@ -121,6 +162,19 @@ def _problem(name: str, value: Any, *, like: Any) -> str | None:
         return f"must be {type(like).__name__}, not {shown}"
     elif name in _LEAST and value < _LEAST[name]:
         return f"must be at least {_LEAST[name]}, not {value}"
+    return None
+
+
+def _problem_of_secret(value: Any, *, like: Any) -> str | None:
+    """Return what is wrong with a secret or a list of them, without a word of it."""
+    is_list = isinstance(like, tuple)
+    if is_list and not isinstance(value, list | tuple):
+        return "must be a list of secrets"
+    # Where there is none, there is one less to keep.
+    secrets = value if is_list else [value] if value != like else []
+    if any(type(secret) is not str or len(secret) < _SHORTEST_SECRET for secret in secrets):
+        what = "secrets" if is_list else "a secret"
+        return f"must be {what} of {_SHORTEST_SECRET} characters or more"
     return None
 
 

@@ -111,12 +111,37 @@ class NoEligibilityRule(CreditsError):
         )
 
 
-class NothingToSay(CreditsError):
-    """What a notice was to tell is no longer so; it is better not sent."""
+class NoSealKey(CreditsError):
+    """``CREDITS["SEAL_KEY"]`` is missing, so nothing can be sealed."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
+    def __init__(self) -> None:
+        super().__init__(
+            'CREDITS["SEAL_KEY"] is not set: give a secret of 32 characters or more that is kept'
+            ' outside the database; python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            " makes one."
+        )
+
+
+class SealsBroken(CreditsError):
+    """The seals are not those that were written: no other is put over them."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Nothing was sealed: {what}. Look with: manage.py verify_credits --seals")
+
+
+class NothingToSay(CreditsError):
+    """
+    What a notice was to tell is no longer so; it is better not sent.
+
+    ``reason`` is the sentence in English; ``message`` is the one of the catalogue, with
+    ``%(name)s`` where each of ``numbers`` stands.
+    """
+
+    def __init__(self, reason: str, **numbers: object) -> None:
+        self.message = reason
+        self.numbers = numbers
+        self.reason = reason % numbers if numbers else reason
+        super().__init__(self.reason)
 
 
 class MailMisconfigured(CreditsError):
@@ -178,6 +203,16 @@ class LeaseLost(CreditsError):
     def __init__(self, *, run_id: int) -> None:
         self.run_id = run_id
         super().__init__(f"Run {run_id} was taken over by another process; it wrote nothing more.")
+
+
+class ShardFailed(CreditsError):
+    """A worker could not go on with its shard of a run; the shard waits for another attempt."""
+
+    def __init__(self, *, run_id: int, number: int, error: str) -> None:
+        self.run_id = run_id
+        self.number = number
+        self.error = error
+        super().__init__(f"Shard {number} of run {run_id} stopped: {error}")
 
 
 class TooManyFailures(CreditsError):

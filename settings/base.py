@@ -3,6 +3,7 @@
 from typing import Any
 
 from settings.environment import BASE_DIR
+from settings.queue import *  # noqa: F403  (the CELERY_… settings)
 from settings.schedule import *  # noqa: F403  (CRONJOBS and the CRONTAB_… settings)
 
 INSTALLED_APPS = [
@@ -87,4 +88,5 @@ CREDITS: dict[str, Any] = {
     "ELIGIBLE_PROFESSIONALS": "homezy.eligibility.verified_professionals",
     "SITE_URL": "https://homezy.example",
     "ACTION_URL": "https://homezy.example/leads",
+    "ERASE_PROFESSIONAL": "homezy.erasure.erase_user",
 }

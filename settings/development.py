@@ -2,6 +2,7 @@
 
 from settings import environment
 from settings.base import *  # noqa: F403
+from settings.logs import logging_settings
 
 environment.read_env_file()
 
@@ -16,4 +17,9 @@ DATABASES = {
     )
 }
 
+CELERY_BROKER_URL = environment.broker()
+
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# In logs/, so that the console shows what a command says and nothing else.
+LOGGING = logging_settings(console=False)

@@ -6,6 +6,7 @@ what the environment itself says comes first.
 """
 
 import os
+import re
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -23,6 +24,7 @@ INSECURE_PREFIX = "django-insecure-"
 """How Django marks a key that must never leave a developer's machine."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
+_BETWEEN = re.compile(r"\s*,\s*(?=(?:\w+=)?[a-z][a-z0-9+.-]*://)|\s+", re.IGNORECASE)
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 # Where the app has a better one: with an idempotency key, or without retries of its own.
@@ -32,6 +34,8 @@ _EMAIL_BACKENDS = {
     "brevo": "credits.notices.backends.BrevoBackend",
     "resend": "credits.notices.backends.ResendBackend",
 }
+
+_BROKERS = {"redis", "rediss", "redis+socket", "amqp", "amqps"}
 
 # What libpq calls these, and what Django does. The rest of a URL's parameters are OPTIONS.
 _POSTGRESQL_KEYS = {
@@ -99,6 +103,12 @@ def flag(name: str, *, default: bool) -> bool:
     if value not in _TRUE | _FALSE:
         raise ImproperlyConfigured(f"{name} must be yes or no; it is {value!r}.")
     return value in _TRUE
+
+
+def addresses(name: str) -> list[str]:
+    """Return the addresses in ``name``, ``scheme://…`` or ``job=scheme://…``, if any."""
+    # An address may hold commas of its own: one separates only where the next address begins.
+    return [part for part in _BETWEEN.split(text(name, default="")) if part]
 
 
 def prefixed(prefix: str) -> dict[str, str]:
@@ -175,6 +185,24 @@ def email_backend(name: str) -> str:
             f"{name} must be smtp or one of {', '.join(known)}; it is {service!r}."
         )
     return f"anymail.backends.{service}.EmailBackend"
+
+
+def broker() -> str:
+    """
+    Return the URL of Celery's broker, in CELERY_BROKER_URL or REDIS_URL; empty if neither is set.
+
+    Raises:
+        ImproperlyConfigured: it is no URL of Redis or RabbitMQ.
+    """
+    url = text("CELERY_BROKER_URL", default="") or text("REDIS_URL", default="")
+    scheme = urlsplit(url).scheme
+    if url and scheme not in _BROKERS:
+        # The scheme alone: the rest of the URL may hold a password.
+        raise ImproperlyConfigured(
+            f"CELERY_BROKER_URL is a {scheme or 'malformed'} URL; it must look like "
+            "redis://localhost:6379/0, rediss://…, redis+socket:///FILE or amqps://…."
+        )
+    return url
 
 
 def database(url: str) -> dict[str, Any]:

@@ -4,8 +4,13 @@ Production, from the environment alone: .env.example names every variable.
 A variable that is missing, or holds an example's value, stops the start with a sentence about it.
 """
 
+from typing import Any
+
+import sentry_sdk
+
 from settings import base, environment
 from settings.base import *  # noqa: F403
+from settings.logs import logging_settings
 
 environment.read_env_file()
 
@@ -22,6 +27,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+
+CELERY_BROKER_URL = environment.broker()
 
 # Everything over HTTPS, for two years, as `check --deploy` asks.
 SECURE_SSL_REDIRECT = True
@@ -45,7 +52,10 @@ DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL")
 if environment.text("EMAIL_SERVICE") != "smtp":
     ANYMAIL["WEBHOOK_SECRET"] = environment.basic_auth("ANYMAIL_WEBHOOK_SECRET")
 
-CREDITS = base.CREDITS | {
+# Errors, and check-ins of the jobs.
+SENTRY_DSN = environment.text("SENTRY_DSN", default="")
+
+_CREDITS: dict[str, Any] = {
     # Mail providers take the link that stops a reminder over HTTPS alone.
     "SITE_URL": environment.https_url("SITE_URL"),
     "ACTION_URL": environment.text("ACTION_URL", default=""),
@@ -54,9 +64,21 @@ CREDITS = base.CREDITS | {
     "TRIGGER_SECRET_FALLBACKS": environment.words("TRIGGER_SECRET_FALLBACKS", default=""),
     "TRIGGER_GOOGLE_AUDIENCE": environment.text("TRIGGER_GOOGLE_AUDIENCE", default=""),
     "TRIGGER_GOOGLE_ACCOUNT": environment.text("TRIGGER_GOOGLE_ACCOUNT", default=""),
+    # Here and not in the database: who can write there must not be able to seal.
+    "SEAL_KEY": environment.text("CREDITS_SEAL_KEY", default=""),
+    "SEAL_OLD_KEYS": environment.text("CREDITS_SEAL_OLD_KEYS", default="").split(),
+    # Whoever has one of these can write to the chat, silence the watch, or read the figures.
+    "CHAT_SECRET_URLS": environment.addresses("CREDITS_CHAT_URLS"),
+    "HEARTBEAT_SECRET_URLS": environment.addresses("CREDITS_HEARTBEAT_URLS"),
+    "METRICS_TOKEN": environment.text("CREDITS_METRICS_TOKEN", default=""),
+    "SENTRY_CRONS": bool(SENTRY_DSN),
 }
 if _jobs := environment.words("TRIGGER_JOBS", default=""):
-    CREDITS["TRIGGER_JOBS"] = _jobs
+    _CREDITS["TRIGGER_JOBS"] = _jobs
+CREDITS = base.CREDITS | _CREDITS
+
+if SENTRY_DSN:
+    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)
 
 # Where EMAIL_SERVICE is smtp.
 EMAIL_HOST = environment.text("EMAIL_HOST", default="localhost")
@@ -66,10 +88,4 @@ EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD", default="")
 EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=True)
 EMAIL_TIMEOUT = 30
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-}
+LOGGING = logging_settings(console=True)

@@ -5,7 +5,7 @@ The test suite.
 engine comes from ``--engine`` (tests/plugins/engines.py), which sets ``DATABASE_URL``.
 """
 
-from settings import environment
+from settings import base, environment
 from settings.base import *  # noqa: F403
 
 SECRET_KEY = f"{environment.INSECURE_PREFIX}testing-only"
@@ -17,9 +17,13 @@ DATABASES = {
     )
 }
 
+CELERY_BROKER_URL = environment.broker()
+
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Mail that reaches nobody is what a test wants.
 SILENCED_SYSTEM_CHECKS = ["credits.W002"]
+
+CREDITS = base.CREDITS | {"SEAL_KEY": "testing-only-testing-only-testing-only"}
 
 # A slow hash protects passwords; here it would only slow every user that a test makes.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

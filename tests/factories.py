@@ -111,15 +111,20 @@ def undo(
 
 
 def correct(
-    professional: User, amount: int, credit_type: CreditType, *, at: datetime = FEBRUARY
+    professional: User,
+    amount: int,
+    credit_type: CreditType,
+    *,
+    at: datetime = FEBRUARY,
+    by: User | None = None,
 ) -> CreditTransaction:
-    """Adjust a balance by hand."""
+    """Adjust a balance by hand, somebody's."""
     return adjust(
         professional_id=professional.pk,
         amount=amount,
         credit_type=credit_type,
         reason="A miscount.",
-        actor_id=make_user().pk,
+        actor_id=(by or make_user()).pk,
         at=at,
         idempotency_key=new_key("adjustment"),
     )

@@ -13,9 +13,13 @@ from credits.admin import cells
 from credits.admin.acts import GrantAndAdjust
 from credits.admin.filters import ExpiringFilter, HoldingFilter, VerifiedFilter
 from credits.admin.pages import OwnPage
+from credits.admin.paging import CappedPaginator
 from credits.admin.professional import page_of
 from credits.admin.searching import find_professionals, help_text
 from credits.models import CreditBalance, CreditTransaction
+
+MOST_LOSING = 1_000
+"""Professionals about to lose credits that are counted, and that can be paged through."""
 
 
 class NextExpiry:
@@ -69,6 +73,13 @@ class CreditBalanceAdmin(GrantAndAdjust, OwnPage):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Add what expires next to the list of whichever skin there is."""
         return type("BalanceList", (NextExpiry, super().get_changelist(request, **kwargs)), {})
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> CappedPaginator:
+        """Return the pages of the list; fewer of those who lose credits: each is asked about it."""
+        pages = super().get_paginator(request, *args, **kwargs)
+        if ExpiringFilter.parameter_name in request.GET:
+            pages.most = MOST_LOSING
+        return pages
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("professional")

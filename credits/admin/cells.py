@@ -1,6 +1,7 @@
 """What stands in the cells of lists and tables: people, amounts, types; text is escaped here."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
@@ -51,6 +52,11 @@ def person(user: Any, url: str = "") -> SafeString:
 def number(value: int) -> str:
     """Return a whole number as the mails write it: ``1,440``, in every language."""
     return f"{value:,}"
+
+
+def money(amount: Decimal, currency: str = "") -> SafeString:
+    """Return a sum of money, its currency first; it reads left to right in every language."""
+    return format_html('<bdi dir="ltr">{}</bdi>', f"{currency} {amount:,.2f}".strip())
 
 
 def credits(amount: int) -> str:
@@ -124,15 +130,25 @@ def run_name(run: JobRun) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """Return a moment in the reader's time zone and notation."""
-    return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else ""
+    """
+    Return a moment in the reader's time zone, its day and its time in the reader's notation.
+
+    Not in Django's own of both: in some languages, Arabic among them, that is the American one.
+    """
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return _("%(day)s, %(time)s") % {
+        "day": date_format(local, "DATE_FORMAT"),
+        "time": date_format(local, "TIME_FORMAT"),
+    }
 
 
 def day_and_time(at: datetime) -> SafeString:
     """Return a moment as narrow as a column of a list wants it: the day over the time."""
     local = timezone.localtime(at)
     return format_html(
-        '<span class="credits-nowrap">{}<br><span class="credits-quiet">{}</span></span>',
+        '<span class="credits-nowrap">{} <br><span class="credits-quiet">{}</span></span>',
         date_format(local, "DATE_FORMAT"),
         date_format(local, "TIME_FORMAT"),
     )

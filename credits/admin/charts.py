@@ -203,7 +203,8 @@ def step_chart(
             _TOP + _PLOT + 15,
             side,
             _minor(part, 5),
-            date_format(moment, "DATE_FORMAT" if span < 86_400 * 300 else "YEAR_MONTH_FORMAT"),
+            # Short, so that five stand side by side; within a year the month says which it is.
+            date_format(moment, "j M" if span < 86_400 * 300 else "M Y"),
         )
         for part, (moment, side) in enumerate(zip(ticks, sides, strict=True))
         if not whole or part == 0

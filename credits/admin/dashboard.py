@@ -21,6 +21,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credits.admin import drawing
+from credits.admin.cells import moment
+from credits.admin.pausing import shown_pauses
 from credits.admin.skin import ModelAdmin
 from credits.engine.database import ledger_database
 from credits.engine.totals import monthly_totals
@@ -78,7 +80,7 @@ def dashboard(request: HttpRequest, *, now: datetime) -> dict[str, Piece | None]
     is_lost = totals is None or totals.is_broken
     linked = user.has_perm("credits.view_credittransaction")
     return {
-        "runs": piece("jobrun", lambda: _runs(now)),
+        "runs": piece("jobrun", lambda: _runs(request, now)),
         "outstanding": broken
         if is_lost and user.has_perm("credits.view_creditbalance")
         else piece("creditbalance", lambda: outstanding(totals.value if totals else [])),
@@ -135,7 +137,7 @@ def _look(look: Callable[[], Any]) -> Piece:
         return Piece(is_broken=True)
 
 
-def _runs(now: datetime) -> dict[str, Any]:
+def _runs(request: HttpRequest, now: datetime) -> dict[str, Any]:
     histories = [run_history(job, as_of=now) for job in JobRun.Job]
     runs = [run for history in histories for run in history.runs]
     latest = sorted(runs, key=lambda run: run.started_at, reverse=True)[:TABLED]
@@ -149,12 +151,14 @@ def _runs(now: datetime) -> dict[str, Any]:
             }
             for alarm in alarms(runs, as_of=now)
         ],
+        "pauses": shown_pauses(request),
         "jobs": [_job(history, now) for history in histories],
         "latest": [
             {
                 "run": run,
                 "title": JOB_TITLES[run.job],
                 "url": drawing.run_url(run),
+                "started": moment(run.started_at),
                 "tone": drawing.tone(run.status),
                 "duration": drawing.duration(seconds_of(run, as_of=now)),
                 "granted": drawing.number(run.credits_granted, signed=True),

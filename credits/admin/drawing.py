@@ -3,17 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
+from credits.admin.cells import moment
 from credits.admin.charts import Bar, Beat, Part, bar_chart, run_strip
 from credits.engine.totals import Total
 from credits.models import JobRun, TransactionType
@@ -42,11 +41,6 @@ def number(value: int, *, signed: bool = False) -> SafeString:
     return format_html('<bdi dir="ltr">{}</bdi>', plain(value, signed=signed))
 
 
-def money(amount: Decimal, currency: str) -> SafeString:
-    """Return a sum of money, its currency first."""
-    return format_html('<bdi dir="ltr">{}</bdi>', f"{currency} {amount:,.2f}")
-
-
 def plain(value: int, *, signed: bool = False) -> str:
     """Return a number as text, as mails write it."""
     return f"{value:+,}" if signed and value else f"{value:,}"
@@ -66,11 +60,6 @@ def duration(seconds: float) -> str:
 def tone(status: str) -> str:
     """Return the colour of a run's status."""
     return _TONES[JobRun.Status(status)]
-
-
-def moment(at: datetime) -> str:
-    """Return a moment in the reader's language and time zone."""
-    return date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
 
 def expiry_chart(months: Sequence[ExpiryMonth], *, linked: bool) -> SafeString:

@@ -10,13 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.formats import localize
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from credits.admin.cells import number
+from credits.admin.cells import day_and_time, moment, number, person
 from credits.admin.decisions import Decisions, fitting_acts
 from credits.admin.paging import CappedPaginator
 from credits.admin.previews import Previews, may_send
@@ -39,18 +38,27 @@ class NoticeAdmin(Previews, Decisions, ReadOnlyAdmin):
         "kind",
         "recipient",
         "badge",
-        "reason",
         "attempts",
-        "next_attempt_at",
-        "sent_at",
+        "when",
     )
     list_display_links = ("id", "kind")
     list_filter = ("kind", "status")
     list_select_related = ("professional",)
-    ordering = ("-id",)
     # Only so that there is a box: get_search_results reads what is typed.
     search_fields = ("address",)
     search_help_text = gettext_lazy("A whole e-mail address.")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """
+        Order by key; those of one kind or status as the index has them that leads to them.
+
+        By key they would be looked for among a million newer ones, after a reset.
+        """
+        if "kind__exact" in request.GET:
+            return ("-created_at", "-id")
+        if "status__exact" in request.GET:
+            return ("-next_attempt_at", "-id")
+        return ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Notice], search_term: str
@@ -90,7 +98,6 @@ class NoticeAdmin(Previews, Decisions, ReadOnlyAdmin):
                 **self.admin_site.each_context(request),
                 "title": str(notice).capitalize(),
                 "opts": self.opts,
-                "original": notice,
                 "notice": notice,
                 "badge": notice_badge(notice),
                 "facts": _facts(notice),
@@ -105,12 +112,32 @@ class NoticeAdmin(Previews, Decisions, ReadOnlyAdmin):
         )
 
     @admin.display(description=gettext_lazy("recipient"), ordering="professional")
-    def recipient(self, notice: Notice) -> str:
-        return notice.address if notice.professional is None else str(notice.professional)
+    def recipient(self, notice: Notice) -> SafeString | str:
+        if notice.professional is None:
+            return notice.address or _("the operators")
+        return person(notice.professional)
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, notice: Notice) -> SafeString:
-        return notice_badge(notice)
+        """The status, and why."""
+        if not notice.reason:
+            return notice_badge(notice)
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>', notice_badge(notice), notice.reason
+        )
+
+    @admin.display(description=gettext_lazy("sent or next attempt"))
+    def when(self, notice: Notice) -> SafeString | str:
+        """When it was sent; of what may still be tried, when that will be."""
+        if notice.sent_at:
+            return day_and_time(notice.sent_at)
+        if notice.status not in {Notice.Status.PENDING, Notice.Status.SENDING}:
+            return ""
+        return format_html(
+            '<span class="credits-quiet">{}</span><br>{}',
+            _("next attempt"),
+            day_and_time(notice.next_attempt_at),
+        )
 
 
 class DeletableAdmin(ReadOnlyAdmin):
@@ -146,7 +173,6 @@ class NoticeOptOutAdmin(DeletableAdmin):
     list_display = ("professional", "kind", "created_at")
     list_filter = ("kind",)
     list_select_related = ("professional",)
-    ordering = ("-id",)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Search whole addresses, which an index answers."""
@@ -162,9 +188,9 @@ def _facts(notice: Notice) -> list[tuple[str, str]]:
         (_("Language"), notice.language or _("that of the recipient")),
         (_("Reason"), notice.reason or _("none")),
         (_("Attempts"), number(notice.attempts)),
-        (_("Next attempt"), localize(localtime(notice.next_attempt_at))),
-        (_("Created"), localize(localtime(notice.created_at))),
-        (_("Sent"), localize(localtime(notice.sent_at)) if notice.sent_at else _("not yet")),
+        (_("Next attempt"), moment(notice.next_attempt_at)),
+        (_("Created"), moment(notice.created_at)),
+        (_("Sent"), moment(notice.sent_at) if notice.sent_at else _("not yet")),
         (_("Key"), notice.key),
         (_("Message id"), notice.message_id or _("none")),
     ]

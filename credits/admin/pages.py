@@ -1,14 +1,16 @@
 """Lists and pages of our own: what those of balances and transactions have in common."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from credits.admin.paging import CappedList, CappedPaginator
+from credits.admin.paging import CappedList, CappedPaginator, first_keys
 from credits.admin.read_only import ReadOnlyAdmin
 
 
@@ -21,12 +23,33 @@ class LongList(ReadOnlyAdmin):
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "credits/admin/long_list.html"
 
-    class Media:
-        css = {"all": ("credits/admin.css", "credits/lists.css")}
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the list of whichever skin there is, with pages that are looked up by key."""
         return type("LongChangeList", (CappedList, super().get_changelist(request, **kwargs)), {})
+
+    def get_paginator(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        per_page: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> CappedPaginator:
+        """Return the pages of a list; what was filtered by is asked once, for the keys."""
+        return self.paginator(
+            queryset,
+            per_page,
+            *args,
+            find_keys=self.key_finder(request, queryset),
+            look_up=self.get_queryset(request).order_by(*queryset.query.order_by),
+            **kwargs,
+        )
+
+    def key_finder(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> Callable[[int], list[Any]]:
+        """Return what finds the keys of a list's first rows; a list may know a quicker way."""
+        return first_keys(queryset)
 
 
 class OwnPage(LongList):
@@ -55,7 +78,6 @@ class OwnPage(LongList):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": row,
             "media": self.media,
             "acts": self.acts_for(request, row) if hasattr(self, "acts_for") else [],
             **self.page_context(request, row),

@@ -1,10 +1,12 @@
 """Pages of lists that may have ten million rows: counting them all is what would take long."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -33,6 +35,28 @@ class CappedPaginator(Paginator):
 
     most = MOST
 
+    def __init__(
+        self,
+        rows: QuerySet[Any],
+        per_page: int,
+        *args: Any,
+        find_keys: Callable[[int], list[Any]] | None = None,
+        look_up: QuerySet[Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Take the rows of a list, filtered and in order.
+
+        Args:
+            find_keys: returns the keys of the first so many rows, in their order, where that is
+                quicker than to ask ``rows`` for them.
+            look_up: where the rows of a page are looked up; ``rows``, with all its filters, if
+                not given.
+        """
+        super().__init__(rows, per_page, *args, **kwargs)
+        self._find_keys = find_keys or first_keys(rows)
+        self._look_up = rows if look_up is None else look_up
+
     @cached_property
     def count(self) -> int:
         """Count the rows, but no more of them than matter."""
@@ -48,13 +72,16 @@ class CappedPaginator(Paginator):
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
         keys = self._keys[: self.most][first : first + self.per_page]
-        rows: Any = self.object_list
-        return Page(rows.filter(pk__in=keys), number, self)
+        return Page(self._look_up.filter(pk__in=keys), number, self)
 
     @cached_property
     def _keys(self) -> list[Any]:
-        rows: Any = self.object_list
-        return list(rows.values_list("pk", flat=True)[: self.most + 1])
+        return self._find_keys(self.most + 1)
+
+
+def first_keys(rows: QuerySet[Any]) -> Callable[[int], list[Any]]:
+    """Return what reads the keys of the first so many rows."""
+    return lambda most: list(rows.values_list("pk", flat=True)[:most])
 
 
 class CappedList:

@@ -18,6 +18,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from credits.admin.professional_field import ProfessionalField
 from credits.admin.read_only import email_field
+from credits.admin.refusals import sentence
 from credits.admin.skin import ModelAdmin
 from credits.exceptions import CreditsError
 from credits.models import Notice
@@ -182,7 +183,7 @@ def _written(request: HttpRequest) -> tuple[PreviewForm, Message | None, str]:
             at=timezone.now(),
         )
     except CreditsError as error:
-        return form, None, str(error)
+        return form, None, sentence(error)
     return form, message, ""
 
 

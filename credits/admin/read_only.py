@@ -39,6 +39,10 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
 
     # A second COUNT(*) over the whole table for "of 10,000,000" is what such a page costs.
     show_full_result_count = False
+    empty_value_display = ""
+
+    class Media:
+        css = {"all": ("credits/admin.css", "credits/lists.css")}
 
 
 def email_field() -> str:

@@ -1,10 +1,13 @@
 """Run a job from the admin: what it would do, the start after a confirmation, its progress."""
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from credits.admin import starting
 from credits.admin.cells import number, signed
 from credits.admin.professional_field import ProfessionalField
+from credits.admin.refusals import first_line, sentence
 from credits.admin.showing import duration, run_badge
 from credits.admin.skin import ModelAdmin
 from credits.engine.database import ledger_database
@@ -24,10 +28,13 @@ from credits.engine.tally import Forecast
 from credits.exceptions import CreditsError
 from credits.jobs import detached
 from credits.jobs.expiry import forecast_expiry
+from credits.jobs.pausing import refuse_if_paused
 from credits.jobs.reset import forecast_reset
 from credits.jobs.running import refuse_if_active
 from credits.models import JobRun
 from credits.periods import period_of
+
+logger = logging.getLogger("credits.admin")
 
 WAIT_AT_MOST = timedelta(minutes=1)
 """How long a page believes that a process it has not heard of is about to begin."""
@@ -81,12 +88,13 @@ class RunNow(ModelAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 if step != "dry":
+                    refuse_if_paused(job)
                     refuse_if_active(job)
                 if step == "start":
                     return self._start(request, job, form.cleaned_data["professional"], now)
-                forecast = _forecast(job, form.cleaned_data["professional"], as_of=now)
+                forecast, problem = _forecast(job, form.cleaned_data["professional"], as_of=now)
             except CreditsError as error:
-                problem = str(error)
+                problem = sentence(error)
         last = JobRun.objects.using(ledger_database()).filter(job=job).order_by("-started_at")
         return self._page(
             request,
@@ -156,10 +164,31 @@ class RunNow(ModelAdmin):
         runs = JobRun.objects.using(ledger_database()).filter(job=job, trigger=trigger)
         if not runs.exists():
             only = [f"--professional={professional.pk}"] if professional else []
-            detached.start(job, f"--trigger={trigger}", "--verbosity=0", *only, token=token)
+            options = (f"--trigger={trigger}", "--verbosity=0", *only)
+            if detached.start(job, *options, token=token):
+                self._log_start(request, job, professional, trigger=trigger)
         url = reverse(f"{self.admin_site.name}:credits_jobrun_started", args=[job, token])
         query = urlencode({"of": _expected(request), "begun": int(now.timestamp())})
         return HttpResponseRedirect(f"{url}?{query}")
+
+    def _log_start(
+        self, request: HttpRequest, job: str, professional: Any, *, trigger: str
+    ) -> None:
+        """
+        Write into Django's log who started what.
+
+        The run itself begins in the other process, so no transaction holds both; but that one
+        writes the trigger, and with it the user, onto the run.
+        """
+        only = "" if professional is None else f" for professional {professional.pk}"
+        user_key: Any = request.user.pk
+        LogEntry.objects.create(
+            user_id=user_key,
+            content_type=ContentType.objects.get_for_model(JobRun),
+            object_repr=f"{job}{only}",
+            action_flag=ADDITION,
+            change_message=f"run now: {job}{only}, trigger {trigger}",
+        )
 
     def _page(
         self, request: HttpRequest, template: str, job: str, **context: Any
@@ -223,11 +252,19 @@ def _is_late(request: HttpRequest) -> bool:
     return timezone.now().timestamp() - begun > WAIT_AT_MOST.total_seconds()
 
 
-def _forecast(job: str, professional: Any, *, as_of: datetime) -> Forecast:
+def _forecast(job: str, professional: Any, *, as_of: datetime) -> tuple[Forecast | None, str]:
+    """Return what a run would do, or the sentence that says why that is not known."""
     only = None if professional is None else [professional.pk]
-    if job == JobRun.Job.RESET:
-        return forecast_reset(as_of=as_of, professionals=only)
-    return forecast_expiry(as_of=as_of, professionals=only)
+    forecast = forecast_reset if job == JobRun.Job.RESET else forecast_expiry
+    try:
+        return forecast(as_of=as_of, professionals=only), ""
+    except CreditsError as error:
+        return None, sentence(error)
+    except Exception as error:
+        # The host's own rule of who is eligible is called there: it may raise anything.
+        logger.exception("forecast failed job=%s", job)
+        words = f"{type(error).__name__}: {first_line(error)}"
+        return None, _("What the job would do could not be found out: %(error)s") % {"error": words}
 
 
 def _shown(forecast: Forecast) -> dict[str, Any]:

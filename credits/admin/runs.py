@@ -8,22 +8,23 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import localize
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credits.admin import starting
-from credits.admin.cells import number, signed
+from credits.admin.cells import day_and_time, moment, number, signed
 from credits.admin.dashboard import NextResetView
 from credits.admin.paging import CappedPaginator
+from credits.admin.pausing import PauseAndResume, pause_url, shown_pauses
 from credits.admin.read_only import ReadOnlyAdmin, email_field
 from credits.admin.running import RunNow, expected_of, may_run, progress_of
+from credits.admin.shards import shard_rows
 from credits.admin.showing import duration, run_badge
-from credits.models import JobFailure, JobRun, TransactionType
+from credits.jobs.pausing import pauses
+from credits.models import JobFailure, JobPause, JobRun, TransactionType
 from credits.notices.facts import command_after
 from credits.periods import period_of
 from credits.reports.run_log import log_lines
@@ -37,33 +38,44 @@ _TYPES = {
 
 
 @admin.register(JobRun)
-class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
+class JobRunAdmin(NextResetView, PauseAndResume, RunNow, ReadOnlyAdmin):
     paginator = CappedPaginator
     change_list_template = "credits/admin/run_list.html"
     list_display = (
         "id",
-        "job",
-        "period",
+        "job_cell",
         "badge",
-        "started_at",
+        "started",
         "duration",
-        "total",
-        "succeeded",
+        "done",
         "failed",
         "credits",
-        "notices",
         "by",
     )
-    list_display_links = ("id", "job")
+    list_display_links = ("id", "job_cell")
     list_filter = ("job", "status")
     ordering = ("-id",)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Offer who may start jobs a button for each."""
-        jobs = [{"key": job.value, "label": job.label} for job in JobRun.Job]
-        extra = {"jobs_to_run": jobs if may_run(request) else []}
+        """Offer who may start jobs a button for each, and say which are paused."""
+        paused = pauses()
+        to_run = [
+            {"key": job.value, "label": job.label}
+            for job in JobRun.Job
+            if may_run(request) and job not in paused
+        ]
+        to_pause = [
+            {"url": pause_url(job), "label": job.label}
+            for job in JobPause.Job
+            if may_run(request) and job not in paused
+        ]
+        extra = {
+            "jobs_to_run": to_run,
+            "jobs_to_pause": to_pause,
+            "pauses": shown_pauses(request),
+        }
         return super().changelist_view(request, extra | (extra_context or {}))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -101,9 +113,9 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
                 "title": _("%(job)s, run %(number)s")
                 % {"job": run.get_job_display().capitalize(), "number": run.pk},
                 "opts": self.opts,
-                "original": run,
                 "figures": _figures(run),
                 "facts": _facts(run),
+                "shards": shard_rows(run),
                 "command": command_after(run),
                 "failures": [_failure(failure) for failure in failures],
                 "failures_left_out": number(max(run.error_count - len(failures), 0)),
@@ -116,21 +128,37 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
             },
         )
 
+    @admin.display(description=gettext_lazy("job"), ordering="job")
+    def job_cell(self, run: JobRun) -> SafeString | str:
+        """The job and, of a reset, its month."""
+        if not run.period:
+            return run.get_job_display()
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>', run.get_job_display(), run.period
+        )
+
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, run: JobRun) -> SafeString:
         return run_badge(run)
 
-    @admin.display(description=gettext_lazy("duration"))
-    def duration(self, run: JobRun) -> str:
-        return "" if run.finished_at is None else duration(run.finished_at - run.started_at)
+    @admin.display(description=gettext_lazy("started at"), ordering="started_at")
+    def started(self, run: JobRun) -> SafeString:
+        return day_and_time(run.started_at)
 
-    @admin.display(description=gettext_lazy("total"), ordering="total_count")
-    def total(self, run: JobRun) -> str:
-        return number(run.total_count)
+    @admin.display(description=gettext_lazy("duration"))
+    def duration(self, run: JobRun) -> SafeString | str:
+        if run.finished_at is None:
+            return ""
+        lasted = duration(run.finished_at - run.started_at)
+        return format_html('<span class="credits-nowrap">{}</span>', lasted)
 
     @admin.display(description=gettext_lazy("succeeded"), ordering="success_count")
-    def succeeded(self, run: JobRun) -> str:
-        return number(run.success_count)
+    def done(self, run: JobRun) -> SafeString:
+        return format_html(
+            '<bdi dir="ltr" class="credits-nowrap">{} / {}</bdi>',
+            number(run.success_count),
+            number(run.total_count),
+        )
 
     @admin.display(description=gettext_lazy("failed"), ordering="error_count")
     def failed(self, run: JobRun) -> str:
@@ -138,11 +166,9 @@ class JobRunAdmin(NextResetView, RunNow, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("credits"))
     def credits(self, run: JobRun) -> SafeString:
-        return format_html("{} {}", signed(run.credits_granted), signed(-run.credits_expired))
-
-    @admin.display(description=gettext_lazy("notices"), ordering="notices_staged")
-    def notices(self, run: JobRun) -> str:
-        return number(run.notices_staged)
+        """A run grants or expires; a reset that did both shows both."""
+        moved = [amount for amount in (run.credits_granted, -run.credits_expired) if amount]
+        return format_html_join(" ", "{}", ((signed(amount),) for amount in moved or [0]))
 
     @admin.display(description=gettext_lazy("trigger"), ordering="trigger")
     def by(self, run: JobRun) -> str:
@@ -179,13 +205,13 @@ def _figures(run: JobRun) -> list[tuple[str, Any, str]]:
 
 
 def _facts(run: JobRun) -> list[tuple[str, str]]:
-    ended = localize(localtime(run.finished_at)) if run.finished_at else _("not yet")
+    ended = moment(run.finished_at) if run.finished_at else _("not yet")
     return [
         (_("Period"), run.period or _("none")),
-        (_("As of"), localize(localtime(run.as_of))),
-        (_("Started"), localize(localtime(run.started_at))),
+        (_("As of"), moment(run.as_of)),
+        (_("Started"), moment(run.started_at)),
         (_("Finished"), ended),
-        (_("Last sign of life"), localize(localtime(run.heartbeat_at))),
+        (_("Last sign of life"), moment(run.heartbeat_at)),
         (_("Trigger"), started_by(run)),
         (_("Whole"), _("yes") if run.is_whole else _("no, narrowed to some professionals")),
         (_("Host"), run.host),

@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from credits.admin.cells import number
-from credits.models import JobRun, Notice
+from credits.models import JobRun, JobShard, Notice
 
 _RUN_TONES = {
     JobRun.Status.RUNNING: "info",
@@ -17,6 +17,13 @@ _RUN_TONES = {
     JobRun.Status.INTERRUPTED: "warn",
     JobRun.Status.SKIPPED: "plain",
     JobRun.Status.MISSED: "bad",
+}
+
+_SHARD_TONES = {
+    JobShard.Status.PENDING: "plain",
+    JobShard.Status.RUNNING: "info",
+    JobShard.Status.DONE: "good",
+    JobShard.Status.FAILED: "bad",
 }
 
 _NOTICE_TONES = {
@@ -44,6 +51,11 @@ def duration(time: timedelta) -> str:
 def run_badge(run: JobRun) -> SafeString:
     """Return a run's status: a word on its colour."""
     return _badge(_RUN_TONES[JobRun.Status(run.status)], run.get_status_display())
+
+
+def shard_badge(shard: JobShard) -> SafeString:
+    """Return a shard's status: a word on its colour."""
+    return _badge(_SHARD_TONES[JobShard.Status(shard.status)], shard.get_status_display())
 
 
 def notice_badge(notice: Notice) -> SafeString:

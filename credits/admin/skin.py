@@ -21,4 +21,7 @@ else:
     StackedInline = admin.StackedInline
     TabularInline = admin.TabularInline
 
-__all__ = ["ModelAdmin", "StackedInline", "TabularInline"]
+HAS_HEADINGS = not apps.is_installed("unfold")
+"""Whether the frame puts a page's title above it; unfold's names the list it belongs to."""
+
+__all__ = ["HAS_HEADINGS", "ModelAdmin", "StackedInline", "TabularInline"]

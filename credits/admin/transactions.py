@@ -1,12 +1,16 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
+from django.db import connections
+from django.db import transaction as db_transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
@@ -14,10 +18,12 @@ from credits.admin import cells
 from credits.admin.acts import RefundAndExtend
 from credits.admin.csv_export import stream_csv
 from credits.admin.drill_down import drill_down
-from credits.admin.filters import MonthFilter, OpenLotFilter
+from credits.admin.filters import AuthorFilter, MonthFilter, OpenLotFilter
 from credits.admin.pages import OwnPage
 from credits.admin.read_only import email_field
+from credits.admin.stretches import stretches
 from credits.admin.transaction import page_of
+from credits.engine.newest import newest
 from credits.models import CreditTransaction
 
 EXPORTED = (
@@ -55,14 +61,12 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
         "professional_cell",
         "type_cell",
         "signed_amount",
-        "pool",
         "change",
         "lot_left",
         "who",
-        "description_cell",
     )
     list_display_links = ("when",)
-    list_filter = (MonthFilter, "transaction_type", "credit_type", OpenLotFilter)
+    list_filter = (MonthFilter, "transaction_type", "credit_type", OpenLotFilter, AuthorFilter)
     list_select_related = ("professional", "created_by", "run")
     search_help_text = gettext_lazy(
         "Whole e-mail of a professional, id of a transaction, or idempotency key."
@@ -73,9 +77,21 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
         return ("id",)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Order by date; one professional's by key, which their index is in the order of."""
+        """Order by date; one professional's by key, lots of a time by expiry, as their indexes."""
         is_of_one = any(key.startswith("professional") for key in request.GET)
-        return ("-id",) if is_of_one or request.GET.get("q") else ("-created_at", "-id")
+        if is_of_one or request.GET.get("q"):
+            return ("-id",)
+        if any(key.startswith("expires_at") for key in request.GET):
+            return ("expires_at", "id")
+        return ("-created_at", "-id")
+
+    def key_finder(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> Callable[[int], list[Any]]:
+        """Read a list that spans several stretches of an index from the end of each."""
+        if found := stretches(request.GET, queryset):
+            return lambda most: newest(found, most, using=queryset.db)
+        return super().key_finder(request, queryset)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -136,17 +152,17 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
             transaction.professional, cells.change_url("creditbalance", transaction.professional_id)
         )
 
-    @admin.display(description=gettext_lazy("type"))
+    @admin.display(description=gettext_lazy("type and pool"))
     def type_cell(self, transaction: CreditTransaction) -> SafeString:
-        return cells.type_badge(transaction)
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>',
+            cells.type_badge(transaction),
+            transaction.get_credit_type_display(),
+        )
 
     @admin.display(description=gettext_lazy("credits"))
     def signed_amount(self, transaction: CreditTransaction) -> SafeString:
         return cells.signed(transaction.amount)
-
-    @admin.display(description=gettext_lazy("pool"))
-    def pool(self, transaction: CreditTransaction) -> str:
-        return transaction.get_credit_type_display()
 
     @admin.display(description=gettext_lazy("balance"))
     def change(self, transaction: CreditTransaction) -> SafeString:
@@ -156,13 +172,13 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
     def lot_left(self, transaction: CreditTransaction) -> str:
         return cells.lot_left(transaction)
 
-    @admin.display(description=gettext_lazy("who"))
-    def who(self, transaction: CreditTransaction) -> str | SafeString:
-        return cells.author(transaction)
-
-    @admin.display(description=gettext_lazy("description"))
-    def description_cell(self, transaction: CreditTransaction) -> str:
-        return transaction.description
+    @admin.display(description=gettext_lazy("who and what for"))
+    def who(self, transaction: CreditTransaction) -> SafeString:
+        return format_html(
+            '{}<br><span class="credits-quiet">{}</span>',
+            cells.author(transaction),
+            transaction.description,
+        )
 
     def page_context(self, request: HttpRequest, row: CreditTransaction) -> dict[str, Any]:
         """Return everything about one transaction."""
@@ -175,4 +191,8 @@ class CreditTransactionAdmin(RefundAndExtend, OwnPage):
 
 def _exported(found: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
     rows = found.select_related(None).order_by("pk").values_list(*EXPORTED)
-    yield from rows.iterator(chunk_size=EXPORT_CHUNK)
+    # Outside a transaction PostgreSQL puts all the rows aside before it gives the first: a cursor
+    # that is to outlive its statement is made so. SQLite's transactions would keep writers out.
+    is_postgresql = connections[found.db].vendor == "postgresql"
+    with db_transaction.atomic(using=found.db) if is_postgresql else nullcontext():
+        yield from rows.iterator(chunk_size=EXPORT_CHUNK)

@@ -23,7 +23,9 @@ class KeyRange:
         return Q(**{name: bound for name, bound in bounds.items() if bound is not None})
 
 
-def ranges(keys: QuerySet[Model, Any], *, size: int) -> Iterator[KeyRange]:
+def ranges(
+    keys: QuerySet[Model, Any], *, size: int, within: KeyRange = KeyRange()
+) -> Iterator[KeyRange]:
     """
     Cut ``keys`` into ranges of ``size`` rows and yield them in order, one query each.
 
@@ -34,11 +36,12 @@ def ranges(keys: QuerySet[Model, Any], *, size: int) -> Iterator[KeyRange]:
 
     Args:
         keys: one column of keys, as ``values_list(name, flat=True)`` gives it, in any order.
+        within: cut only what lies in here.
     """
     name = _name_of(keys)
-    after = None
+    after = within.after
     while True:
-        piece = keys.filter(KeyRange(after).on(name)).order_by(name)[:size]
+        piece = keys.filter(KeyRange(after, within.upto).on(name)).order_by(name)[:size]
         cut = retried(partial(piece.aggregate, count=Count(name), upto=Max(name)), using=keys.db)
         if cut["count"]:
             yield KeyRange(after, cut["upto"])

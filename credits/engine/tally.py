@@ -17,6 +17,9 @@ class Tally:
     notices: int = 0
     """Notices promised."""
 
+    failed: int = 0
+    """Professionals that could not be done."""
+
 
 @dataclass(frozen=True)
 class Change:

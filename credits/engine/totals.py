@@ -8,7 +8,7 @@ every transaction that was open at that moment is over. Nobody waits for anybody
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +37,15 @@ class Total:
 
     price: Decimal
     """Signed change of what the open lots are worth, in the currency; of purchases, the sales."""
+
+    def joined_by(self, other: "Total") -> "Total":
+        """Return both as one."""
+        return replace(
+            self,
+            count=self.count + other.count,
+            amount=self.amount + other.amount,
+            price=self.price + other.price,
+        )
 
 
 _PERIOD = {
@@ -72,18 +81,35 @@ SELECT period, transaction_type, credit_type, currency, transaction_count AS cou
 FROM credits_monthlytotal
 """
 
-# The first condition says it all. Of it alone PostgreSQL expects a third of the ledger, and reads
-# all of it, though mostly there is next to nothing. Of a range with two ends it expects one row in
-# two hundred, of two such ranges few enough to look each of them up.
 _MARK = "(SELECT COALESCE(MAX(through), 0) FROM credits_totalsmark)"
-_END = "(SELECT COALESCE(MAX(id), 0) FROM credits_credittransaction)"
-_THE_REST = f"t.id > {_MARK} AND t.id <= {_END} AND t.id + 0 > {_MARK} AND t.id + 0 <= {_END}"
+
+# The totals and, in a row without a month, how far they go: of one and the same moment.
+_KEPT_AND_MARK = f"{_KEPT} UNION ALL SELECT '', '', '', '', {_MARK}, 0, 0"
 
 
 def monthly_totals(*, using: str) -> list[Total]:
-    """Return the totals of the whole ledger, in one statement: every row once, as of one moment."""
-    parts = f"{_KEPT} UNION ALL {_counted(_THE_REST, using=using)}"
-    return _ask(_SUMMED.format(parts=parts), [], using=using)
+    """
+    Return the totals of the whole ledger: every row once, as of the second of two statements.
+
+    The first reads what was counted and how far, the second what stands behind: whatever is
+    counted in between is behind that mark still. In one statement PostgreSQL would not know how
+    little that is when it makes its plan, and it would prepare for millions of rows.
+    """
+    kept = _ask(_KEPT_AND_MARK, [], using=using)
+    (through,) = (row.count for row in kept if not row.period)
+    rest = _ask(
+        _SUMMED.format(parts=_counted("t.id > %s", using=using)), [through] * 3, using=using
+    )
+    return _added_up([row for row in kept if row.period] + rest)
+
+
+def _added_up(rows: Sequence[Total]) -> list[Total]:
+    together: dict[tuple[str, str, str, str], Total] = {}
+    for row in rows:
+        key = row.period, row.transaction_type, row.credit_type, row.currency
+        known = together.get(key)
+        together[key] = row if known is None else known.joined_by(row)
+    return [together[key] for key in sorted(together)]
 
 
 def roll_up(*, using: str) -> int:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from django.db import connections
 from django.db.models import Model
 
-from credits.models import CreditAllocation, CreditTransaction
+from credits.models import CreditAllocation, CreditTransaction, DaySeal
 
 CHANGEABLE: dict[type[Model], frozenset[str]] = {
     CreditTransaction: frozenset({"remaining_amount", "remaining_price"}),
     CreditAllocation: frozenset(),
+    DaySeal: frozenset(),
 }
 
 REFUSAL = "The ledger is append-only: write a transaction that corrects it."
@@ -75,10 +76,20 @@ def missing(*, using: str) -> list[str]:
         return sorted(wanted - {name for (name,) in cursor.fetchall()})
 
 
+def see_replaced_rows(*, using: str) -> bool:
+    """Say whether the triggers hear of a row that INSERT OR REPLACE removes; SQLite asks for it."""
+    connection = connections[using]
+    if connection.vendor != "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA recursive_triggers")
+        return bool(cursor.fetchone()[0])
+
+
 def has_tables(*, using: str) -> bool:
     """Say whether the ledger's tables are there: another app may be migrated before this one."""
-    tables = set(connections[using].introspection.table_names())
-    return {model._meta.db_table for model in CHANGEABLE} <= tables
+    # The seals came later: a database that has none yet has a ledger to guard all the same.
+    return {CreditTransaction._meta.db_table, CreditAllocation._meta.db_table} <= _tables(using)
 
 
 def install(*, using: str) -> None:
@@ -90,17 +101,26 @@ def install(*, using: str) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_POSTGRESQL_FUNCTION)
+        tables = _tables(using)
         for trigger in expected(using=using):
-            cursor.execute(trigger.create)
+            if trigger.table in tables:
+                cursor.execute(trigger.create)
 
 
 def drop(*, using: str) -> None:
     """Remove the triggers, so that a test database can be flushed; a migrate puts them back."""
     connection = connections[using]
     with connection.cursor() as cursor:
+        tables = _tables(using)
         for trigger in expected(using=using):
+            if trigger.table not in tables:
+                continue
             where = f' ON "{trigger.table}"' if connection.vendor == "postgresql" else ""
             cursor.execute(f'DROP TRIGGER IF EXISTS "{trigger.name}"{where}')
+
+
+def _tables(using: str) -> set[str]:
+    return set(connections[using].introspection.table_names())
 
 
 def _guards(model: type[Model], changeable: frozenset[str], vendor: str) -> Iterator[Trigger]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.jobs.pausing import pause_of, pauses
 from credits.models import CreditTransaction, JobPause, JobRun
@@ -131,29 +132,35 @@ def late_jobs(*, as_of: datetime) -> list[LateJob]:
     """
     Return the jobs that are late at ``as_of``.
 
-    A paused job is not late, and nothing is before there was anything to do: the grace begins
-    with the first transaction or run there ever was.
+    A job that is paused or under way is not late, and nothing is before there was anything to do:
+    the grace begins with the first transaction or run there ever was.
     """
     begun_at = _begun_at()
     if begun_at is None:
         return []
-    paused = pauses()
+    excused = {*pauses(), *_under_way(as_of=as_of)}
     happened = Q(status__in=[JobRun.Status.SUCCEEDED, JobRun.Status.PARTIAL])
     late = []
 
     period = period_of(as_of)
     resets = _whole_runs(JobRun.Job.RESET).filter(happened, period=period)
     was_due = max(start_of(period), begun_at) + RESET_GRACE <= as_of
-    if was_due and JobRun.Job.RESET not in paused and not resets.exists():
+    if was_due and JobRun.Job.RESET not in excused and not resets.exists():
         late.append(
             LateJob(JobRun.Job.RESET, period, f"manage.py reset_monthly_credits --period {period}")
         )
 
     since = as_of - EXPIRY_GRACE
     expiries = _whole_runs(JobRun.Job.EXPIRY).filter(happened, as_of__gt=since)
-    if begun_at <= since and JobRun.Job.EXPIRY not in paused and not expiries.exists():
+    if begun_at <= since and JobRun.Job.EXPIRY not in excused and not expiries.exists():
         late.append(LateJob(JobRun.Job.EXPIRY, f"{as_of:%Y-%m-%d}", "manage.py expire_credits"))
     return late
+
+
+def _under_way(*, as_of: datetime) -> QuerySet[JobRun, str]:
+    alive_since = as_of - timedelta(seconds=get_settings().lease_seconds)
+    runs = JobRun.objects.using(ledger_database()).filter(status=JobRun.Status.RUNNING)
+    return runs.filter(heartbeat_at__gt=alive_since).values_list("job", flat=True)
 
 
 def _begun_at() -> datetime | None:

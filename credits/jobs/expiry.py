@@ -8,6 +8,7 @@ from credits.engine import expiry
 from credits.engine.database import ledger_database, retried
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Forecast, Tally
+from credits.jobs.chunks import Plan, Step
 from credits.jobs.running import Watch, recorded_run
 from credits.models import CreditTransaction, JobRun
 from credits.models.balances import ProfessionalId
@@ -52,18 +53,30 @@ def expire_credits(
         even_if_paused=even_if_paused,
         watch=watch,
     ) as run:
-        due = _due(professionals, limit, as_of=as_of)
-        watch.found(retried(due.count, using=run.using))
-
-        def expire_chunk(within: KeyRange) -> Tally:
-            return expiry.expire_chunk(due, within, run=run.record, as_of=as_of, using=run.using)
-
-        run.work_through(
-            due.values_list("professional_id", flat=True),
-            expire_chunk,
-            size=chunk_size or get_settings().chunk_size,
-        )
+        plan = plan_expiry(as_of=as_of, professionals=professionals, limit=limit)
+        watch.found(retried(plan.keys.count, using=run.using))
+        for step in plan.steps(run.record):
+            run.work_through(step.keys, step.act, size=chunk_size or get_settings().chunk_size)
     return run.record
+
+
+def plan_expiry(
+    *,
+    as_of: datetime,
+    professionals: Collection[ProfessionalId] | None = None,
+    limit: int | None = None,
+) -> Plan:
+    """Return which lots an expiry is about and what it does, in this process or in several."""
+    due = _due(professionals, limit, as_of=as_of)
+    owners = due.values_list("professional_id", flat=True)
+
+    def steps(run: JobRun) -> list[Step]:
+        def expire_chunk(within: KeyRange) -> Tally:
+            return expiry.expire_chunk(due, within, run=run, as_of=as_of, using=due.db)
+
+        return [Step(owners, expire_chunk)]
+
+    return Plan(owners, steps)
 
 
 def forecast_expiry(

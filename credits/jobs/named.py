@@ -12,11 +12,13 @@ from credits.jobs.outcomes import (
     Outcome,
     outcome_of,
     outcome_of_run,
+    outcome_of_sealing,
     outcome_of_sending,
 )
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.run_due import run_due_credit_jobs
 from credits.jobs.running import Watch
+from credits.jobs.sealing import seal_days
 
 __all__ = ["Ending", "JobName", "Outcome", "run_job"]
 
@@ -47,6 +49,10 @@ def _sending(name: JobName, as_of: datetime, trigger: str, watch: Watch) -> Outc
     return outcome_of_sending(name, send_notices(as_of=as_of, watch=watch))
 
 
+def _sealing(name: JobName, as_of: datetime, trigger: str, watch: Watch) -> Outcome:
+    return outcome_of_sealing(name, seal_days(as_of=as_of))
+
+
 def _due(name: JobName, as_of: datetime, trigger: str, watch: Watch) -> Outcome:
     now = database_now(using=ledger_database())
     report = run_due_credit_jobs(as_of=now, trigger=trigger, watch=watch)
@@ -61,5 +67,6 @@ _JOBS: dict[JobName, Callable[[JobName, datetime, str, Watch], Outcome]] = {
     JobName.RESET: _reset,
     JobName.EXPIRY: _expiry,
     JobName.SENDING: _sending,
+    JobName.SEALING: _sealing,
     JobName.DUE: _due,
 }

@@ -19,11 +19,12 @@ from credits.engine.notices import expiring_lots, promise_warnings
 from credits.jobs.due import late_jobs
 from credits.jobs.pausing import pause_of, refuse_if_paused
 from credits.jobs.running import Watch
-from credits.models import JobPause, Notice
+from credits.models import JobPause, JobRun, Notice
 from credits.notices.handing_over import Mailer
 from credits.notices.pacing import Pace
 from credits.notices.sending import Sender
 from credits.notices.staging import promise_to_operators
+from credits.signals import jobs_checked
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,9 @@ def send_notices(
         refuse_if_paused(JobPause.Job.SENDING)
     warned = stage_expiry_warnings(as_of=as_of) if promising else 0
     late = stage_late_runs(as_of=as_of) if promising else 0
+    if promising:
+        # Who looks this often may tell the chats too; they raise what the mails below are about.
+        jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late_jobs(as_of=as_of))
     watch.found(Notice.objects.using(using).due(as_of).count())
     with mailer or Mailer() as open_mailer:
         sender = Sender(

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 
 from credits.exceptions import CreditsError, JobPaused, NotDue, RunAlreadyActive, RunFailed
 from credits.jobs.notices import SendReport
-from credits.models import JobRun
+from credits.models import DaySeal, JobRun
 
 
 class JobName(StrEnum):
@@ -17,6 +17,7 @@ class JobName(StrEnum):
     RESET = "reset_monthly_credits"
     EXPIRY = "expire_credits"
     SENDING = "send_credit_notices"
+    SEALING = "seal_credits"
     DUE = "run_due_credit_jobs"
 
 
@@ -70,13 +71,22 @@ def outcome_of(name: JobName, act: Callable[[], Outcome]) -> Outcome:
 def outcome_of_run(name: JobName, run: JobRun) -> Outcome:
     """Return the outcome of a run that has ended."""
     net = run.credits_granted - run.credits_expired
-    return Outcome(
-        name,
-        Ending(run.status),
+    message = (
         f"Run {run.pk}: total {run.total_count:,}, succeeded {run.success_count:,},"
-        f" failed {run.error_count:,}, credits {net:+,}.",
-        run.pk,
+        f" failed {run.error_count:,}, credits {net:+,}."
     )
+    if run.status == JobRun.Status.SUCCEEDED and run.error_summary:
+        # A warning of our own: that of a failure may quote what the database said of a row.
+        message += f" {run.error_summary}"
+    return Outcome(name, Ending(run.status), message, run.pk)
+
+
+def outcome_of_sealing(name: JobName, seal: DaySeal | None) -> Outcome:
+    """Return the outcome of a call that sealed the day before, or found it sealed."""
+    if seal is None:
+        return Outcome(name, Ending.SUCCEEDED, "The day before was sealed already.")
+    words = f"Sealed {seal.day}: {seal.transaction_count:,} transactions."
+    return Outcome(name, Ending.SUCCEEDED, words)
 
 
 def outcome_of_sending(name: JobName, report: SendReport) -> Outcome:

@@ -8,8 +8,10 @@ from django.utils.module_loading import import_string
 from credits.conf import get_settings
 from credits.engine import reset
 from credits.engine.database import ledger_database, retried
+from credits.engine.keys import KeyRange
 from credits.engine.tally import Forecast, Tally
 from credits.exceptions import NoEligibilityRule
+from credits.jobs.chunks import Plan, Step
 from credits.jobs.running import Watch, recorded_run
 from credits.models import CreditBalance, JobRun
 from credits.models.balances import ProfessionalId
@@ -53,10 +55,9 @@ def reset_monthly_credits(
         NoEligibilityRule: the project does not say who is eligible.
     """
     period = period or period_of(as_of)
-    settings = get_settings()
-    size = chunk_size or settings.chunk_size
+    size = chunk_size or get_settings().chunk_size
     watch = watch or Watch()
-    eligible = _eligible(professionals, limit, period=period)
+    plan = plan_reset(period=period, professionals=professionals, limit=limit)
     with recorded_run(
         JobRun.Job.RESET,
         as_of=as_of,
@@ -66,31 +67,50 @@ def reset_monthly_credits(
         even_if_paused=even_if_paused,
         watch=watch,
     ) as run:
-        found = retried(eligible.count, using=run.using)
+        found = retried(plan.keys.count, using=run.using)
         watch.found(found)
         if not found and professionals is None:
             run.warn(NOBODY)
+        for step in plan.steps(run.record):
+            run.work_through(step.keys, step.act, size=size)
+    return run.record
 
-        def open_balances(within: Any) -> Tally:
-            reset.open_balances(eligible, within, using=run.using)
+
+def plan_reset(
+    *,
+    period: str,
+    professionals: Collection[ProfessionalId] | None = None,
+    limit: int | None = None,
+) -> Plan:
+    """
+    Return whom a reset is about and what it does, in this process or in several.
+
+    Raises:
+        NoEligibilityRule: the project does not say who is eligible.
+    """
+    using = ledger_database()
+    eligible = _eligible(professionals, limit, period=period)
+
+    def steps(run: JobRun) -> list[Step]:
+        def open_balances(within: KeyRange) -> Tally:
+            reset.open_balances(eligible, within, using=using)
             return Tally()
 
-        def reset_chunk(within: Any) -> Tally:
+        def reset_chunk(within: KeyRange) -> Tally:
             return reset.reset_chunk(
                 eligible,
                 within,
-                run=run.record,
+                run=run,
                 period=period,
-                as_of=as_of,
-                free_credits=settings.monthly_free_credits,
-                using=run.using,
+                as_of=run.as_of,
+                free_credits=get_settings().monthly_free_credits,
+                using=using,
             )
 
-        run.work_through(
-            reset.without_balance(eligible).values_list("pk", flat=True), open_balances, size=size
-        )
-        run.work_through(_balances(professionals, using=run.using), reset_chunk, size=size)
-    return run.record
+        new = reset.without_balance(eligible).values_list("pk", flat=True)
+        return [Step(new, open_balances), Step(_balances(professionals, using=using), reset_chunk)]
+
+    return Plan(eligible.values_list("pk", flat=True), steps)
 
 
 def forecast_reset(

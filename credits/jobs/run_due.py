@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
+from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.exceptions import NotDue
 from credits.jobs.due import LateJob, Verdict, judge_expiry, judge_reset, late_jobs
@@ -23,12 +24,14 @@ from credits.jobs.outcomes import (
     Outcome,
     outcome_of,
     outcome_of_run,
+    outcome_of_sealing,
     outcome_of_sending,
 )
 from credits.jobs.passing import passed_periods, record_passed_periods
 from credits.jobs.pausing import pause_of
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Watch, refuse_if_active
+from credits.jobs.sealing import day_to_seal, seal_days
 from credits.models import JobClaim, JobRun, Notice
 from credits.signals import jobs_checked
 
@@ -48,6 +51,9 @@ class DueWork:
 
     do: Callable[[datetime, str, Watch], Outcome]
     """Called with ``as_of``, the trigger and a watch, if it is due; it judges again itself."""
+
+    is_wanted: Callable[[], bool] = lambda: True
+    """Whether the project's settings ask for it at all."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +120,19 @@ def run_due_credit_jobs(
     watch = watch or Watch()
     passed = record_passed_periods(as_of=as_of, trigger=trigger)
     outcomes = []
+    judged = []
     was_stopped = False
-    for work in DUE_WORK:
+    for work in _wanted():
         if was_stopped := watch.should_stop():
             break
-        if work.judge(as_of=as_of).is_due and (outcome := _done(work, as_of, trigger, watch)):
+        judged.append(work.judge(as_of=as_of))
+        if judged[-1].is_due and (outcome := _done(work, as_of, trigger, watch)):
             outcomes.append(outcome)
+    if outcomes or was_stopped or any(verdict.is_due for verdict in judged):
+        judged = list(verdicts(as_of=as_of))
     late = late_jobs(as_of=as_of)
     jobs_checked.send_robust(sender=LateJob, as_of=as_of, late=late)
-    return DueReport(
-        as_of, tuple(passed), tuple(outcomes), verdicts(as_of=as_of), tuple(late), was_stopped
-    )
+    return DueReport(as_of, tuple(passed), tuple(outcomes), tuple(judged), tuple(late), was_stopped)
 
 
 def forecast_due(*, as_of: datetime) -> DueForecast:
@@ -134,7 +142,11 @@ def forecast_due(*, as_of: datetime) -> DueForecast:
 
 def verdicts(*, as_of: datetime) -> tuple[Verdict, ...]:
     """Judge every kind of work at ``as_of``."""
-    return tuple(work.judge(as_of=as_of) for work in DUE_WORK)
+    return tuple(work.judge(as_of=as_of) for work in _wanted())
+
+
+def _wanted() -> list[DueWork]:
+    return [work for work in DUE_WORK if work.is_wanted()]
 
 
 def _done(work: DueWork, as_of: datetime, trigger: str, watch: Watch) -> Outcome | None:
@@ -208,6 +220,21 @@ def _send(as_of: datetime, trigger: str, watch: Watch) -> Outcome:
     return outcome_of_sending(JobName.SENDING, report)
 
 
+def judge_sealing(*, as_of: datetime) -> Verdict:
+    """Say whether the day before waits for its seal; without a key there is nothing to judge."""
+    today = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
+    if day_to_seal(as_of=as_of) is None:
+        return Verdict(JobName.SEALING, today + timedelta(days=1))
+    return Verdict(JobName.SEALING, today, is_due=True)
+
+
+def _seal(as_of: datetime, trigger: str, watch: Watch) -> Outcome:
+    seal = seal_days(as_of=as_of)
+    if seal is None:
+        raise NotDue(job=JobName.SEALING)
+    return outcome_of_sealing(JobName.SEALING, seal)
+
+
 def _promise_at(claim: JobClaim | None) -> datetime | None:
     return claim.done_at + PROMISE_EVERY if claim is not None and claim.done_at else None
 
@@ -216,4 +243,5 @@ DUE_WORK: tuple[DueWork, ...] = (
     DueWork(JobName.RESET, judge_reset, _reset),
     DueWork(JobName.EXPIRY, judge_expiry, _expire),
     DueWork(JobName.SENDING, judge_sending, _send),
+    DueWork(JobName.SEALING, judge_sealing, _seal, is_wanted=lambda: bool(get_settings().seal_key)),
 )

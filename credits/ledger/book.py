@@ -37,8 +37,8 @@ def act(function: Callable[P, R]) -> Callable[P, R]:
         using = ledger_database()
         for attempt in attempts(using=using):
             with attempt, transaction.atomic(using=using):
-                return function(*args, **kwargs)
-        raise AssertionError("the last attempt returns or raises")
+                result = function(*args, **kwargs)
+        return result
 
     @wraps(function)
     def commit_once(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -26,6 +27,13 @@ def bad_argument(message: str) -> CommandError:
     return CommandError(message, returncode=EXIT_BAD_ARGUMENTS)
 
 
+def refuse_lost(options: Mapping[str, Any]) -> None:
+    """Refuse ``--limit=--``: argparse, up to Python 3.12, makes an empty list of that value."""
+    for name, value in options.items():
+        if isinstance(value, list) and (not value or [] in value):
+            raise bad_argument(f"--{name.replace('_', '-')}: “--” is no value.")
+
+
 def moment(text: str) -> datetime:
     """Read a moment, in UTC unless it says otherwise; a day alone is its first moment."""
     try:
@@ -44,6 +52,17 @@ def moment(text: str) -> datetime:
         return parsed.astimezone(UTC)
     except OverflowError:
         raise bad_argument(f"--as-of: “{text}” lies outside the calendar.") from None
+
+
+def day(option: str, text: str) -> date:
+    """Read a day."""
+    try:
+        parsed = parse_date(text)
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        raise bad_argument(f"{option}: “{text}” is not a day; write one like 2026-11-01.")
+    return parsed
 
 
 def period(text: str) -> str:
@@ -89,9 +108,11 @@ def reason(text: str) -> str:
     return line
 
 
-def professionals(texts: Iterable[str]) -> tuple[ProfessionalId, ...]:
+def professionals(
+    texts: Iterable[str], *, option: str = "--professional"
+) -> tuple[ProfessionalId, ...]:
     """Find users by e-mail address or id."""
-    return tuple(user("--professional", text) for text in texts)
+    return tuple(user(option, text) for text in texts)
 
 
 def user(option: str, text: str) -> ProfessionalId:

@@ -22,8 +22,8 @@ def tell_forecast(talk: Talk, forecast: DueForecast) -> None:
     for period in forecast.passed:
         talk.say(f"Would record that {period} passed without a reset.")
     for verdict in due:
-        tried = f", tried {verdict.tries} times in vain" if verdict.tries else ""
-        talk.say(f"Would run {verdict.job}, due since {_utc(verdict.next_at)}{tried}.")
+        again = f", try {verdict.tries + 1}" if verdict.tries else ""
+        talk.say(f"Would run {verdict.job}, due since {_utc(verdict.next_at)}{again}.")
     _say_what_waits(talk, forecast.verdicts, is_idle=not due)
     talk.document(
         dry_run=True,
@@ -89,7 +89,8 @@ def _what_is_wrong(report: DueReport) -> str:
         if outcome.ending in _EXITS:
             verdict = verdicts[outcome.job]
             again = "the next call" if verdict.is_due else _utc(verdict.next_at)
-            sentences.append(f"{outcome.job}: {outcome.message} Tried again at {again}.")
+            sentence = outcome.message.rstrip(".")
+            sentences.append(f"{outcome.job}: {sentence}. Tried again at {again}.")
     return " ".join(sentences)
 
 

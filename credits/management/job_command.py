@@ -93,6 +93,11 @@ class ExplainedCommand(BaseCommand):
             **kwargs,
         )
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Refuse a value that argparse lost, before anything is done without it."""
+        arguments.refuse_lost(options)
+        return super().execute(*args, **options)
+
 
 class JobCommand(ExplainedCommand):
     """

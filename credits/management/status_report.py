@@ -1,4 +1,4 @@
-"""What ``credits_jobs_status`` prints: a table for a person, or one document for a monitor."""
+"""What ``credit_jobs_status`` prints: a table for a person, or one document for a monitor."""
 
 from datetime import datetime
 from typing import Any
@@ -57,7 +57,7 @@ def _row(job: JobStatus) -> tuple[str, str, str, str, str]:
     if verdict.pause is None:
         again = "now" if verdict.is_due else _utc(verdict.next_at)
     if verdict.tries and verdict.pause is None:
-        again += f" (tried {verdict.tries} times)"
+        again += f" (try {verdict.tries + 1})"
     succeeded = "–" if job.succeeded_at is None else _utc(job.succeeded_at)
     return job.job, job.state.replace("_", " "), last, succeeded, again
 

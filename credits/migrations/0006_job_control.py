@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("credits", "0003_admin"),
+        ("credits", "0005_scale"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

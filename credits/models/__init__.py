@@ -1,8 +1,10 @@
+from credits.models.alerts import JobAlert
 from credits.models.allocations import CreditAllocation
 from credits.models.balances import CreditBalance
 from credits.models.control import JobClaim, JobPause
 from credits.models.notices import Notice, NoticeEvent, NoticeOptOut, SuppressedAddress
-from credits.models.runs import JobFailure, JobRun
+from credits.models.runs import JobFailure, JobRun, JobShard
+from credits.models.seals import DaySeal, SealMark
 from credits.models.starts import JobStart
 from credits.models.totals import MonthlyTotal, TotalsMark
 from credits.models.transactions import (
@@ -17,15 +19,19 @@ __all__ = [
     "CreditBalance",
     "CreditTransaction",
     "CreditType",
+    "DaySeal",
+    "JobAlert",
     "JobClaim",
     "JobFailure",
     "JobPause",
     "JobRun",
+    "JobShard",
     "JobStart",
     "MonthlyTotal",
     "Notice",
     "NoticeEvent",
     "NoticeOptOut",
+    "SealMark",
     "SuppressedAddress",
     "TotalsMark",
     "TransactionReason",

@@ -28,6 +28,7 @@ class Notice(models.Model):
         RUN_SUMMARY = "run_summary", _("run summary")
         RUN_FAILURE = "run_failure", _("run failure")
         RUN_LATE = "run_late", _("late run")
+        RUN_RECOVERED = "run_recovered", _("run after trouble")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -97,7 +98,7 @@ class Notice(models.Model):
             models.Index(
                 fields=["address"], condition=~Q(address=""), name="credits_notice_address"
             ),
-            models.Index(fields=["kind", "created_at"], name="credits_notices_by_kind"),
+            models.Index(fields=["kind", "created_at", "id"], name="credits_notices_by_kind"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["key"], name="credits_notice_is_promised_once"),

@@ -74,6 +74,61 @@ class JobRun(models.Model):
         return f"{self.job} run {self.pk}"
 
 
+class JobShard(models.Model):
+    """A range of keys of a run that several workers share; one of them at a time works on it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    run = models.ForeignKey(
+        JobRun,
+        on_delete=models.CASCADE,
+        db_index=False,  # the unique constraint begins with it
+        related_name="shards",
+        verbose_name=_("run"),
+    )
+    number = models.PositiveSmallIntegerField(_("number"))
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.PENDING)
+    # Keys as text, whatever the host's are: the professionals with cursor < key <= upto are left
+    # in this step, and after < key <= upto in the next. Empty is an open end.
+    after = models.TextField(_("after"), blank=True)
+    upto = models.TextField(_("up to"), blank=True)
+    step = models.PositiveSmallIntegerField(_("step"), default=0)
+    cursor = models.TextField(_("cursor"), blank=True)
+    holder = models.CharField(
+        _("holder"),
+        max_length=32,
+        blank=True,
+        help_text=_("Of one claim: a worker that lost the shard has another."),
+    )
+    host = models.CharField(_("host"), max_length=255, blank=True)
+    process_id = models.PositiveIntegerField(_("process id"), null=True, blank=True)
+    heartbeat_at = models.DateTimeField(_("last sign of life"))
+    attempts = models.PositiveSmallIntegerField(
+        _("attempts"), default=0, help_text=_("Claims since its last chunk.")
+    )
+    chunk_count = models.PositiveIntegerField(_("chunks"), default=0)
+    total_count = models.PositiveIntegerField(_("total"), default=0)
+    error_count = models.PositiveIntegerField(_("failed"), default=0)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("shard")
+        verbose_name_plural = _("shards")
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "number"], name="credits_shards_of_a_run_are_numbered"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"shard {self.number} of run {self.run_id}"
+
+
 class JobFailure(models.Model):
     """A professional one run could not do, and why."""
 

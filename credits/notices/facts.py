@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
@@ -131,16 +132,18 @@ def facts_of(notice: Notice, *, at: datetime, until: date | None = None) -> Fact
                 receipt_facts(notice.professional_id, run=notice.run, at=at),
                 credits=context["credits"],
             )
-        case Notice.Kind.RUN_SUMMARY | Notice.Kind.RUN_FAILURE:
+        case Notice.Kind.RUN_SUMMARY | Notice.Kind.RUN_FAILURE | Notice.Kind.RUN_RECOVERED:
             if notice.run is None:
-                raise NothingToSay("The run it was about is not recorded.")
+                raise NothingToSay(gettext_noop("The run it was about is not recorded."))
             return run_facts(notice.run)
         case Notice.Kind.RUN_LATE:
             return LateFacts(
                 job=str(context["job"]), about=str(context["about"]), command=context["command"]
             )
         case _:
-            raise NothingToSay(f"Nothing is known of notices of kind “{notice.kind}”.")
+            raise NothingToSay(
+                gettext_noop("Nothing is known of notices of kind “%(kind)s”."), kind=notice.kind
+            )
 
 
 def reset_facts(
@@ -148,7 +151,7 @@ def reset_facts(
 ) -> ResetFacts:
     """Return what a reset did to one professional, and what they can spend at ``at``."""
     if before == after:
-        raise NothingToSay("The reset changed nothing.")
+        raise NothingToSay(gettext_noop("The reset changed nothing."))
     return ResetFacts(before, after, period, balance=spendable_at(professional_id, at))
 
 
@@ -164,9 +167,17 @@ def warning_facts(professional_id: ProfessionalId, *, until: date, at: datetime)
     lots = tuple(_lot(row, row.remaining_amount) for row in rows)
     losing = sum(lot.credits for lot in lots)
     if not lots:
-        raise NothingToSay("No credits expire any more: they were spent, extended or are gone.")
+        raise NothingToSay(
+            gettext_noop("No credits expire any more: they were spent, extended or are gone.")
+        )
     if losing < (least := get_settings().min_credits_to_warn):
-        raise NothingToSay(f"{losing} credits expire; fewer than {least} are lost without a word.")
+        raise NothingToSay(
+            gettext_noop(
+                "%(losing)s credits expire; fewer than %(least)s are lost without a word."
+            ),
+            losing=losing,
+            least=least,
+        )
 
     balance = spendable_at(professional_id, at)
     gone_at = lots[-1].expires_at

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_noop
 
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
@@ -40,6 +41,7 @@ TO_OPERATORS = frozenset(
         Notice.Kind.RUN_SUMMARY.value,
         Notice.Kind.RUN_FAILURE.value,
         Notice.Kind.RUN_LATE.value,
+        Notice.Kind.RUN_RECOVERED.value,
     }
 )
 
@@ -132,7 +134,7 @@ def _own(kind: str, professional_id: ProfessionalId, at: datetime) -> Facts:
         .first()
     )
     if last is None:
-        raise NothingToSay("No credits of theirs have expired so far.")
+        raise NothingToSay(gettext_noop("No credits of theirs have expired so far."))
     return receipt_facts(professional_id, run=last.run, at=at)
 
 

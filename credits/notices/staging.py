@@ -21,17 +21,18 @@ def promise_run_notice(run: JobRun, *, at: datetime, using: str) -> int:
     """
     Promise the operators a word about a finished run; return how many notices are new.
 
-    A run that found nothing to do is no news.
+    A run that found nothing to do is no news; whether trouble is, ``monitoring.alerts`` knows.
     """
     troubled = run.status in {
         JobRun.Status.PARTIAL,
         JobRun.Status.FAILED,
         JobRun.Status.MISSED,
     }
-    if not troubled and not run.total_count and not run.error_summary:
+    if troubled or not (run.total_count or run.error_summary):
         return 0
-    kind = Notice.Kind.RUN_FAILURE if troubled else Notice.Kind.RUN_SUMMARY
-    return promise_to_operators(kind, str(run.pk), {}, run=run, at=at, using=using)
+    return promise_to_operators(
+        Notice.Kind.RUN_SUMMARY, str(run.pk), {}, run=run, at=at, using=using
+    )
 
 
 def promise_to_operators(

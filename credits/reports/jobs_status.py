@@ -1,4 +1,4 @@
-"""How each job is doing at a moment: what ran, what is late, what is next; a dozen statements."""
+"""How each job is doing: what ran, what is late, what is next; in some two dozen statements."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,12 +10,15 @@ from credits.engine.database import ledger_database
 from credits.jobs.due import LateJob, Verdict, late_jobs
 from credits.jobs.outcomes import JobName
 from credits.jobs.run_due import verdicts
-from credits.models import JobClaim, JobRun, Notice
+from credits.models import DaySeal, JobClaim, JobRun, Notice
 from credits.reports.alarms import Trouble, alarms
 from credits.reports.run_history import run_history
 
 SENDING_GRACE = timedelta(hours=1)
 """From the moment a notice may be sent until it is overdue."""
+
+SEALING_GRACE = timedelta(hours=6)
+"""From midnight until the seal of the day that is over is late."""
 
 MOST_COUNTED = 10_000
 """Waiting notices that are counted; one more stands for all above."""
@@ -92,6 +95,9 @@ def jobs_status(*, as_of: datetime) -> Status:
         if verdict.job == JobName.SENDING:
             jobs.append(_sending(verdict, notices, as_of=as_of))
             continue
+        if verdict.job == JobName.SEALING:
+            jobs.append(_sealing(verdict, as_of=as_of))
+            continue
         job = JobRun.Job(verdict.job)
         runs = histories[job]
         jobs.append(
@@ -131,6 +137,16 @@ def _sending(verdict: Verdict, notices: Waiting, *, as_of: datetime) -> JobStatu
         state = State.RUNNING
     return JobStatus(
         verdict.job, state, verdict, succeeded_at=None if claim is None else claim.done_at
+    )
+
+
+def _sealing(verdict: Verdict, *, as_of: datetime) -> JobStatus:
+    last = DaySeal.objects.using(ledger_database()).order_by("-number").first()
+    state = State.OK if last is not None else State.NEVER_RAN
+    if last is not None and verdict.is_due and as_of - verdict.next_at > SEALING_GRACE:
+        state = State.LATE
+    return JobStatus(
+        verdict.job, state, verdict, succeeded_at=None if last is None else last.sealed_at
     )
 
 

@@ -73,7 +73,7 @@ def monthly_report(*, as_of: datetime) -> MonthlyReport:
     """
     Return the report up to the month of ``as_of``, or of the last transaction if that is later.
 
-    One statement, which does not read the ledger but for what came after the last run.
+    Two statements, which do not read the ledger but for what came after the last run.
     """
     totals = monthly_totals(using=ledger_database())
     if not totals:

@@ -1,6 +1,7 @@
 """The log lines of a run, put together from its record: fixed phrases, ids, never addresses."""
 
 import logging
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,11 @@ from credits.models import JobFailure, JobRun
 FINISHED = (
     "run finished job=%s run=%s status=%s total=%s succeeded=%s failed=%s credits=%+d error=%r"
 )
+
+FAILED = "professional failed run=%s professional=%s error=%r"
+
+# What a database quotes in an error may be anything that stands in a row.
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\"'=]+@[^\s@<>()\[\],;:\"'=]+")
 
 _LEVELS = {
     JobRun.Status.FAILED: logging.ERROR,
@@ -47,8 +53,18 @@ def finished(run: JobRun) -> tuple[int, tuple[Any, ...]]:
         run.success_count,
         run.error_count,
         run.credits_granted - run.credits_expired,
-        run.error_summary,
+        without_addresses(run.error_summary),
     )
+
+
+def failed(failure: JobFailure) -> tuple[Any, ...]:
+    """Return the arguments of ``FAILED`` for a professional that a run could not do."""
+    return failure.run_id, failure.professional_id, without_addresses(failure.error)
+
+
+def without_addresses(text: str) -> str:
+    """Return a text with every e-mail address in it blotted out."""
+    return _ADDRESS.sub("…", text)
 
 
 def log_lines(run: JobRun, failures: list[JobFailure]) -> list[Line]:
@@ -62,15 +78,7 @@ def log_lines(run: JobRun, failures: list[JobFailure]) -> list[Line]:
     lines = []
     if run.status not in _NEVER_STARTED:
         lines.append(Line(run.started_at, logging.INFO, started))
-    lines += [
-        Line(
-            end,
-            logging.ERROR,
-            f"professional failed run={run.pk} professional={failure.professional_id}"
-            f" error={failure.error!r}",
-        )
-        for failure in failures
-    ]
+    lines += [Line(end, logging.ERROR, FAILED % failed(failure)) for failure in failures]
     if run.finished_at is not None:
         level, arguments = finished(run)
         lines.append(Line(end, level, FINISHED % arguments))

@@ -4,12 +4,31 @@ The cells of the admin's tables, for templates.
 The admin is imported when a filter is used, not with this module: see ``credits_dashboard``.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
 from django.utils.module_loading import import_string
+from django.utils.safestring import SafeString
 
 register = template.Library()
+
+
+@register.simple_tag
+def credits_heading(title: str) -> SafeString | str:
+    """Show a page's title where the skin's own frame has no heading for it."""
+    from credits.admin.skin import HAS_HEADINGS  # noqa: PLC0415
+
+    return "" if HAS_HEADINGS else format_html('<h1 class="credits-title">{}</h1>', title)
+
+
+@register.filter
+def money(amount: Decimal, currency: str = "") -> SafeString:
+    """Show a sum of money, its currency first."""
+    from credits.admin import cells  # noqa: PLC0415
+
+    return cells.money(amount, currency)
 
 
 def _cell(name: str) -> None:

@@ -36,6 +36,6 @@ def credits_number(value: int) -> SafeString:
 @register.filter
 def credits_money(amount: Decimal, currency: str) -> SafeString:
     """Show a sum of money, its currency first."""
-    from credits.admin.drawing import money  # noqa: PLC0415
+    from credits.admin.cells import money  # noqa: PLC0415
 
     return money(amount, currency)

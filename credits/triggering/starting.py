@@ -18,6 +18,7 @@ from credits.engine.database import attempts, ledger_database
 from credits.exceptions import CreditsError
 from credits.jobs import detached
 from credits.jobs.named import JobName
+from credits.jobs.pausing import refuse_if_paused
 from credits.jobs.running import refuse_if_active
 from credits.models import JobRun, JobStart
 
@@ -71,10 +72,12 @@ def start(job: JobName, *, by: str, as_of: datetime) -> str:
 
     Raises:
         RunAlreadyActive: a run of this job shows signs of life.
+        JobPaused: somebody paused it.
         StartedAMomentAgo: another request was quicker.
         ProcessNotStarted: the operating system refused.
     """
     refuse_if_active(job)
+    refuse_if_paused(job)
     token = detached.new_token()
     trigger = f"{by}:{token}"
     if wait := _claim(job, trigger, as_of=as_of):
@@ -88,8 +91,8 @@ def start(job: JobName, *, by: str, as_of: datetime) -> str:
 
 def options_of(job: JobName, trigger: str) -> list[str]:
     """Return the options that a job's command is started with."""
-    # No run is recorded of sending, so its command has nothing that would keep a trigger.
-    keeps = [] if job == JobName.SENDING else [f"--trigger={trigger}"]
+    # No run is recorded of these, so their commands have nothing that would keep a trigger.
+    keeps = [] if job in {JobName.SENDING, JobName.SEALING} else [f"--trigger={trigger}"]
     return [*keeps, "--verbosity=0"]
 
 

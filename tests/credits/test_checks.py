@@ -5,7 +5,7 @@ from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
-from credits.checks import check_databases, check_settings, check_triggers
+from credits.checks import check_databases, check_seals, check_settings, check_triggers
 from credits.engine import triggers
 from homezy.eligibility import verified_professionals
 
@@ -117,6 +117,18 @@ class TestCheckTriggers:
             "Run manage.py migrate, which puts it back."
         }
 
+    @pytest.mark.engine("sqlite")
+    def test_asks_for_triggers_that_hear_of_replaced_rows(self):
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA recursive_triggers = OFF")
+            try:
+                (message,) = check_triggers(databases=["default"])
+            finally:
+                cursor.execute("PRAGMA recursive_triggers = ON")
+
+        assert message.id == "credits.W007"
+        assert "PRAGMA recursive_triggers=ON" in message.hint
+
     @pytest.mark.parametrize("databases", [None, [], ["other"]])
     def test_does_not_touch_a_database_it_was_not_asked_about(
         self, databases, django_assert_num_queries
@@ -143,5 +155,21 @@ class TestCheckTriggers:
     def test_is_registered_with_the_others(self):
         registered = checks.registry.registry.get_checks()
 
-        assert {check_settings, check_databases, check_triggers} <= set(registered)
+        assert {check_settings, check_databases, check_seals, check_triggers} <= set(registered)
         assert checks.Tags.database in check_triggers.tags
+
+
+class TestCheckSeals:
+    def test_asks_for_a_key_where_it_matters(self, settings):
+        settings.CREDITS = settings.CREDITS | {"SEAL_KEY": ""}
+
+        (message,) = check_seals()
+
+        assert message.id == "credits.W008"
+        assert "seal_credits" in message.hint
+
+    def test_is_content_with_a_key_and_in_development(self, settings):
+        assert check_seals() == []
+        settings.CREDITS = settings.CREDITS | {"SEAL_KEY": ""}
+        settings.DEBUG = True
+        assert check_seals() == []

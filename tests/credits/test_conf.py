@@ -5,10 +5,13 @@ import dataclasses
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from django.views.debug import SafeExceptionReporterFilter
 
 from credits.conf import CreditsSettings, get_settings, problems
 
 KNOWN = ", ".join(field.name.upper() for field in dataclasses.fields(CreditsSettings))
+
+SHORT = "a short secret"
 
 
 class TestProblems:
@@ -56,6 +59,21 @@ class TestProblems:
                 id="not even a name",
             ),
             pytest.param(
+                {"SEAL_KEY": SHORT},
+                'CREDITS["SEAL_KEY"] must be a secret of 32 characters or more.',
+                id="a short secret, which is not told",
+            ),
+            pytest.param(
+                {"SEAL_OLD_KEYS": ["long enough a secret to be kept as one", SHORT]},
+                'CREDITS["SEAL_OLD_KEYS"] must be secrets of 32 characters or more.',
+                id="a short old secret",
+            ),
+            pytest.param(
+                {"SEAL_OLD_KEYS": SHORT},
+                'CREDITS["SEAL_OLD_KEYS"] must be a list of secrets.',
+                id="no list of secrets",
+            ),
+            pytest.param(
                 {"CHUNK_SIZE": "5"}, "CREDITS[\"CHUNK_SIZE\"] must be int, not '5'.", id="text"
             ),
             pytest.param(
@@ -98,6 +116,13 @@ class TestProblems:
     )
     def test_are_told_in_one_sentence(self, given, sentence):
         assert problems(given) == [sentence]
+
+    @pytest.mark.parametrize("key", ["CHAT_SECRET_URLS", "HEARTBEAT_SECRET_URLS", "METRICS_TOKEN"])
+    def test_do_not_show_what_is_secret(self, key):
+        (sentence,) = problems({key: b"hunter2"})
+
+        assert sentence.startswith(f'CREDITS["{key}"] must be ')
+        assert "hunter2" not in sentence
 
     def test_are_told_all_at_once(self):
         assert len(problems({"CHUNK_SIZE": 0, "COLOUR": "blue", "LEASE_SECONDS": "5"})) == 3
@@ -145,3 +170,24 @@ class TestGetSettings:
     def test_cannot_be_changed(self):
         with pytest.raises(dataclasses.FrozenInstanceError):
             get_settings().chunk_size = 1
+
+
+class TestSecrets:
+    KEYS = {
+        "CHAT_SECRET_URLS": ["slack://hunter2"],
+        "HEARTBEAT_SECRET_URLS": ["https://hc/hunter2"],
+        "METRICS_TOKEN": "hunter2",
+    }
+
+    def test_are_not_in_the_settings_repr(self, settings):
+        settings.CREDITS = {**settings.CREDITS, **self.KEYS}
+
+        assert "hunter2" not in repr(get_settings())
+
+    def test_are_left_out_of_djangos_error_pages(self, settings):
+        settings.CREDITS = {**settings.CREDITS, **self.KEYS}
+
+        shown = SafeExceptionReporterFilter().get_safe_settings()["CREDITS"]
+
+        assert "hunter2" not in str(shown)
+        assert shown["SITE_URL"] == "https://homezy.example"

@@ -82,11 +82,37 @@ ERRORS = [
         id="RunAlreadyActive",
     ),
     pytest.param(
+        "JobPaused",
+        (),
+        {"job": "expire_credits", "by": "a@example.com", "since": MARCH, "reason": "Wrong dates"},
+        "expire_credits is paused by a@example.com since 2026-03-01 00:01 UTC (“Wrong dates”);"
+        " go on with: manage.py resume_credit_job expire_credits",
+        id="JobPaused",
+    ),
+    pytest.param(
+        "AlreadyPaused",
+        (),
+        {"job": "expire_credits", "by": "a@example.com", "since": MARCH, "reason": "Wrong dates"},
+        "expire_credits has been paused already, by a@example.com since 2026-03-01 00:01 UTC"
+        " (“Wrong dates”).",
+        id="AlreadyPaused",
+    ),
+    pytest.param(
+        "NotDue", (), {"job": "expire_credits"}, "expire_credits is not due any more.", id="NotDue"
+    ),
+    pytest.param(
         "LeaseLost",
         (),
         {"run_id": 4},
         "Run 4 was taken over by another process; it wrote nothing more.",
         id="LeaseLost",
+    ),
+    pytest.param(
+        "ShardFailed",
+        (),
+        {"run_id": 4, "number": 2, "error": "no such table"},
+        "Shard 2 of run 4 stopped: no such table",
+        id="ShardFailed",
     ),
     pytest.param(
         "TooManyFailures",
@@ -102,7 +128,7 @@ ERRORS = [
         "Run 4 of expire_credits failed: disk full",
         id="RunFailed",
     ),
-    pytest.param("NothingToSay", (), {"reason": "spent"}, "spent", id="NothingToSay"),
+    pytest.param("NothingToSay", (), {"reason": "100% spent"}, "100% spent", id="NothingToSay"),
     pytest.param(
         "MailMisconfigured", ("No password.",), {}, "No password.", id="MailMisconfigured"
     ),

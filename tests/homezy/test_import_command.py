@@ -225,10 +225,11 @@ class TestCommand:
             (("/nowhere",), "There is no /nowhere."),
             ((DATA, "--uri", "mongodb://x/y"), "Name either the directory"),
             ((DATA, "--shift-to", "2026-13"), "--shift-to: “2026-13” is not a month"),
+            ((DATA, "--shift-to=--"), "“--” is no"),
             ((DATA.parent,), "holds no users.json (nor .jsonl or .bson, plain or .gz); did you"),
             (("--uri", "mongodb://127.0.0.1"), "The URI names no database"),
         ],
-        ids=["nothing", "nowhere", "both", "month", "above", "uri"],
+        ids=["nothing", "nowhere", "both", "month", "dashes", "above", "uri"],
     )
     def test_refuses_bad_arguments_in_a_sentence(self, arguments, message):
         with pytest.raises(CommandError) as refused:

@@ -52,6 +52,23 @@ class TestWords:
         assert environment.words(NAME, default="") == []
 
 
+class TestAddresses:
+    def test_are_separated_by_commas_or_spaces_but_not_by_commas_of_their_own(self, say):
+        say("slack://a/b, discord://c/?ping=1,2 expire_credits=https://d,,json://e")
+
+        assert environment.addresses(NAME) == [
+            "slack://a/b",
+            "discord://c/?ping=1,2",
+            "expire_credits=https://d,",
+            "json://e",
+        ]
+
+    def test_may_be_none(self, say):
+        say("")
+
+        assert environment.addresses(NAME) == []
+
+
 class TestNumber:
     def test_is_what_the_variable_says(self, say):
         say("25")
@@ -288,3 +305,29 @@ class TestBasicAuth:
             environment.basic_auth(NAME)
 
         assert given not in str(refused.value)
+
+
+class TestBroker:
+    @pytest.fixture(autouse=True)
+    def nothing_said(self, monkeypatch):
+        monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+        monkeypatch.delenv("REDIS_URL", raising=False)
+
+    @pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "REDIS_URL"])
+    @pytest.mark.parametrize("url", ["redis://localhost:6379/0", "amqps://user:secret@mq.example"])
+    def test_is_what_a_variable_says(self, monkeypatch, name, url):
+        monkeypatch.setenv(name, url)
+
+        assert environment.broker() == url
+
+    def test_may_be_missing(self):
+        assert environment.broker() == ""
+
+    @pytest.mark.parametrize("url", ["http://:secret@redis.example", "redis.example"])
+    def test_of_another_kind_is_refused_without_its_password(self, monkeypatch, url):
+        monkeypatch.setenv("CELERY_BROKER_URL", url)
+
+        with pytest.raises(ImproperlyConfigured, match="^CELERY_BROKER_URL is a ") as refused:
+            environment.broker()
+
+        assert "secret" not in str(refused.value)

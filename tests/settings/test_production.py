@@ -18,6 +18,8 @@ ENVIRONMENT = {
     "ANYMAIL_POSTMARK_SERVER_TOKEN": "token",
     "ANYMAIL_WEBHOOK_SECRET": "postmark:correct-horse-battery",
     "SITE_URL": "https://credits.example",
+    "CREDITS_SEAL_KEY": "correct-horse-battery-staple-0123456789",
+    "LOG_DIR": "none",
 }
 
 
@@ -51,6 +53,16 @@ class TestProduction:
                     "TRIGGER_JOBS": "reset_monthly_credits, expire_credits",
                 },
                 id="started by requests",
+            ),
+            pytest.param(
+                {
+                    "CREDITS_CHAT_URLS": f"json://hooks.example/x,discord://{'1' * 18}/{'t' * 64}",
+                    "CREDITS_HEARTBEAT_URLS": "https://hc.example/key",
+                    "CREDITS_METRICS_TOKEN": "0123456789abcdefghij",
+                    "SENTRY_DSN": "http://key@127.0.0.1:9/1",
+                    "LOG_FORMAT": "json",
+                },
+                id="watched by everything",
             ),
         ],
     )

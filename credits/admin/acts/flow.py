@@ -27,15 +27,9 @@ from django.utils.translation import gettext as _
 
 from credits.admin import cells
 from credits.admin.acts.forms import ActForm
-from credits.engine.database import ledger_database
-from credits.exceptions import (
-    CreditsError,
-    IdempotencyKeyReused,
-    InsufficientCredits,
-    LotNotOpen,
-    NotAnExtension,
-    RefundExceedsSpend,
-)
+from credits.admin.refusals import sentence
+from credits.engine.database import attempts, ledger_database
+from credits.exceptions import CreditsError
 from credits.ledger import Balance, balance_of
 from credits.models import CreditTransaction
 from credits.models.balances import ProfessionalId
@@ -80,6 +74,14 @@ class ActPage:
 
     def title(self, row: Any) -> str:
         """Return the heading of the act's pages."""
+        raise NotImplementedError
+
+    def row_name(self, row: Any) -> str:
+        """Return what the page of the row is called."""
+        raise NotImplementedError
+
+    def state(self, row: Any) -> str:
+        """Return the sentence that says how the row stands before the act."""
         raise NotImplementedError
 
     def why_not(self, row: Any) -> str:
@@ -151,15 +153,15 @@ class ActPage:
 
         try:
             rehearsal = None if "confirm" in request.POST else self._rehearse(row, act)
-            rows = rehearsal.rows if rehearsal else act()
+            rows = rehearsal.rows if rehearsal else self._commit(request, row, act, at=at)
         except (CreditsError, DatabaseError) as error:
-            form.add_error(None, _sentence(error))
+            form.add_error(None, sentence(error))
             return self._form(request, row, form, token)
         # Rows of another moment are those of the first time: there is nothing left to confirm.
         if rehearsal and rows[-1].created_at == at:
             return self._confirmation(request, row, form, rehearsal, token)
         # After the try: what goes wrong from here on must not say that nothing was changed.
-        return self._done(request, row, rows, at=at)
+        return self._done(request, row, rows)
 
     def _open(self, request: HttpRequest, row: Any) -> HttpResponse:
         if problem := self.why_not(row):
@@ -176,13 +178,27 @@ class ActPage:
             transaction.set_rollback(True, using=using)
         return Rehearsal(before, after, rows)
 
-    def _done(
-        self, request: HttpRequest, row: Any, rows: list[CreditTransaction], *, at: datetime
-    ) -> HttpResponse:
+    def _commit(
+        self,
+        request: HttpRequest,
+        row: Any,
+        act: Callable[[], list[CreditTransaction]],
+        *,
+        at: datetime,
+    ) -> list[CreditTransaction]:
+        """Do it, and write it into Django's log in the same transaction: both stand or neither."""
+        using = ledger_database()
+        for attempt in attempts(using=using):
+            with attempt, transaction.atomic(using=using):
+                rows = act()
+                # A repeated call brings back what the first one wrote, at its own moment.
+                if rows[-1].created_at == at:
+                    self._admin.log_change(request, row, f"{self.name}: transaction {rows[-1].pk}")
+                return rows
+        raise AssertionError("the last attempt returns or raises")
+
+    def _done(self, request: HttpRequest, row: Any, rows: list[CreditTransaction]) -> HttpResponse:
         last = rows[-1]
-        # A repeated call brings back what the first one wrote, at its own moment.
-        if last.created_at == at:
-            self._admin.log_change(request, row, f"{self.name}: transaction {last.pk}")
         told = format_html(
             _("Done: {amount} credits. {link}"),
             amount=cells.signed(sum(done.amount for done in rows)),
@@ -199,7 +215,12 @@ class ActPage:
 
     def _form(self, request: HttpRequest, row: Any, form: ActForm, token: str) -> HttpResponse:
         status = 200 if not form.errors else 422
-        context = {"form": form, "token": token, "zone": timezone.get_current_timezone_name()}
+        context = {
+            "form": form,
+            "token": token,
+            "zone": timezone.get_current_timezone_name(),
+            "state": self.state(row),
+        }
         return self._page(request, row, "credits/admin/act_form.html", context, status=status)
 
     def _confirmation(
@@ -235,7 +256,7 @@ class ActPage:
             "act": self.label(),
             "opts": opts,
             "media": self._admin.media,
-            "original": row,
+            "row_name": self.row_name(row),
             "row_url": cells.change_url(str(opts.model_name), row.pk),
             **context,
         }
@@ -255,31 +276,3 @@ class ActPage:
 
     def _bound_to(self, request: HttpRequest, row: Any) -> list[str]:
         return [self.url_name, str(row.pk), str(request.user.pk)]
-
-
-def _sentence(error: CreditsError | DatabaseError) -> str:
-    """Return what was wrong and what to type, in the reader's language."""
-    match error:
-        case InsufficientCredits():
-            return _("Only %(count)s credits can be taken: write at most that many.") % {
-                "count": cells.number(error.available)
-            }
-        case RefundExceedsSpend(refundable=0):
-            return _("Nothing of this spend is left to refund.")
-        case RefundExceedsSpend():
-            return _(
-                "Only %(count)s credits of this spend are left to refund: write at most that many."
-            ) % {"count": cells.number(error.refundable)}
-        case LotNotOpen():
-            return _("This lot is empty or has expired, so there is nothing to extend.")
-        case NotAnExtension():
-            return _("Choose a later day: the lot expires on %(moment)s already.") % {
-                "moment": cells.moment(error.expires_at)
-            }
-        case IdempotencyKeyReused():
-            return _("This form has been used already: open it again to do something else.")
-        case CreditsError():
-            return str(error)
-    return _("The database refused, and nothing was changed: %(error)s") % {
-        "error": (str(error) or type(error).__name__).splitlines()[0]
-    }

@@ -14,7 +14,27 @@ from credits.ledger import adjust, extend, grant_bonus, refund
 from credits.models import CreditBalance, CreditTransaction, CreditType, TransactionType
 
 
-class Grant(ActPage):
+class _OnBalance(ActPage):
+    """An act on a professional's balance."""
+
+    def row_name(self, row: CreditBalance) -> str:
+        return cells.name_of(row.professional)
+
+    def state(self, row: CreditBalance) -> str:
+        return _("Balance now: %(free)s free, %(paid)s paid.") % {
+            "free": cells.number(row.free_credits),
+            "paid": cells.number(row.paid_credits),
+        }
+
+
+class _OnTransaction(ActPage):
+    """An act on a transaction."""
+
+    def row_name(self, row: CreditTransaction) -> str:
+        return cells.title_of(row)
+
+
+class Grant(_OnBalance):
     """Give credits away."""
 
     name = "grant"
@@ -41,7 +61,7 @@ class Grant(ActPage):
         ]
 
 
-class Adjust(ActPage):
+class Adjust(_OnBalance):
     """Correct a balance."""
 
     name = "adjust"
@@ -68,7 +88,7 @@ class Adjust(ActPage):
         ]
 
 
-class Refund(ActPage):
+class Refund(_OnTransaction):
     """Give a spend back, whole or in part."""
 
     name = "refund"
@@ -80,6 +100,11 @@ class Refund(ActPage):
 
     def title(self, row: CreditTransaction) -> str:
         return _("Refund %(name)s") % {"name": cells.title_of(row)}
+
+    def state(self, row: CreditTransaction) -> str:
+        return _("%(credits)s can still be refunded.") % {
+            "credits": cells.credits(_left_to_refund(row))
+        }
 
     def why_not(self, row: CreditTransaction) -> str:
         if row.transaction_type != TransactionType.SPEND:
@@ -94,7 +119,7 @@ class Refund(ActPage):
         return refund(spend_key=str(row.idempotency_key), amount=cleaned["amount"], **common)
 
 
-class Extend(ActPage):
+class Extend(_OnTransaction):
     """Give a lot a later end."""
 
     name = "extend"
@@ -106,6 +131,12 @@ class Extend(ActPage):
 
     def title(self, row: CreditTransaction) -> str:
         return _("Extend %(name)s") % {"name": cells.title_of(row)}
+
+    def state(self, row: CreditTransaction) -> str:
+        return _("%(credits)s are left; they expire on %(moment)s.") % {
+            "credits": cells.credits(row.remaining_amount),
+            "moment": cells.moment(row.expires_at),
+        }
 
     def why_not(self, row: CreditTransaction) -> str:
         if not row.granted_amount:

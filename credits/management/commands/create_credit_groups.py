@@ -13,6 +13,7 @@ VIEWS = (
     "view_transactionreason",
     "view_jobrun",
     "view_jobfailure",
+    "view_jobpause",
     "view_notice",
     "view_noticeevent",
     "view_noticeoptout",

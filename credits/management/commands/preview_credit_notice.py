@@ -27,8 +27,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        arguments.refuse_lost(options)
         kind, language, given = options["kind"], options["language"], options["professional"]
-        professional_id = arguments.professionals([given])[0] if given else None
+        professional_id = None if given is None else arguments.professionals([given])[0]
         try:
             message = preview(
                 kind, professional_id=professional_id, language=language, at=timezone.now()

@@ -51,8 +51,7 @@ exit codes:
     def handle(self, *args: Any, **options: Any) -> None:
         self._options = options
         try:
-            limit = options["limit"]
-            count = arguments.whole_number("--limit", limit) if limit else None
+            count = arguments.whole_number("--limit", options["limit"])
             if options["dry_run"]:
                 self._forecast()
             else:

@@ -8,6 +8,8 @@ from credits.engine import totals, triggers
 from credits.engine.audit import Finding, findings
 from credits.engine.database import ledger_database
 from credits.engine.rebuild import rebuild_balances
+from credits.engine.seals import SealReport
+from credits.management import seal_report
 from credits.management.job_command import database_refused
 
 MOST_SHOWN = 20
@@ -23,12 +25,22 @@ class Command(BaseCommand):
             help="First mend balances that differ from the ledger; the ledger is never changed.",
         )
         parser.add_argument(
+            "--seals", action="store_true", help="Also recompute the seals of all closed days."
+        )
+        parser.add_argument(
+            "--since", metavar="DAY", help="With --seals: read the rows from this day on alone."
+        )
+        parser.add_argument(
+            "--known", metavar="CODE", help="With --seals: a code that must be among the seals."
+        )
+        parser.add_argument(
             "--json", action="store_true", help="Print one JSON document instead of sentences."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = ledger_database()
         self._talks = options["verbosity"] > 0 and not options["json"]
+        ask_seals = seal_report.question(options)
         try:
             rebuilt = rebuild_balances(using=using) if options["rebuild"] else None
             if rebuilt is not None:
@@ -37,19 +49,22 @@ class Command(BaseCommand):
                     self._say(f"Recounted {recounted:,} transactions into the monthly totals.")
             found = [self._told(finding) for finding in findings(using=using, most=MOST_SHOWN)]
             missing = triggers.missing(using=using)
+            sealed = ask_seals(using) if ask_seals else None
         except DatabaseError as error:
             raise CommandError(database_refused(error)) from error
         for name in missing:
             self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
+        for line in seal_report.lines(sealed) if sealed else ():
+            self._say(line)
 
         broken = [finding for finding in found if finding.count]
         if options["json"]:
-            self.stdout.write(self._document(found, missing, rebuilt))
-        if broken or missing:
-            raise CommandError(
-                f"{len(broken) + bool(missing)} of {len(found) + 1} invariants are broken."
-            )
-        self._say(f"All {len(found) + 1} invariants hold.")
+            self.stdout.write(self._document(found, missing, rebuilt, sealed))
+        asked = len(found) + 1 + (sealed is not None)
+        wrong = len(broken) + bool(missing) + bool(sealed and sealed.breaches)
+        if wrong:
+            raise CommandError(f"{wrong} of {asked} invariants are broken.")
+        self._say(f"All {asked} invariants hold.")
 
     def _say(self, sentence: str) -> None:
         if self._talks:
@@ -64,7 +79,13 @@ class Command(BaseCommand):
             self._say(f"          and {finding.count - len(finding.shown):,} more")
         return finding
 
-    def _document(self, found: list[Finding], missing: list[str], rebuilt: int | None) -> str:
+    def _document(
+        self,
+        found: list[Finding],
+        missing: list[str],
+        rebuilt: int | None,
+        sealed: SealReport | None,
+    ) -> str:
         invariants = [
             {
                 "name": finding.invariant.name,
@@ -74,4 +95,5 @@ class Command(BaseCommand):
             for finding in found
         ]
         invariants.append({"name": "triggers", "offenders": len(missing), "shown": missing})
-        return json.dumps({"version": 1, "rebuilt": rebuilt, "invariants": invariants})
+        document = {"version": 1, "rebuilt": rebuilt, "invariants": invariants}
+        return json.dumps(document | ({"seals": seal_report.document(sealed)} if sealed else {}))

@@ -52,6 +52,8 @@ class Command(BaseCommand):
             raise CommandError(ENDINGS[code], returncode=code)
 
     def _import(self, options: dict[str, Any]) -> int:
+        if [] in options.values():
+            raise SourceUnusable("“--” is no value of an option.")
         with _opened(options) as source, Staging() as staging:
             report = run_import(
                 source,

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import DatabaseError
 from django.test import Client
 from django.urls import reverse
 
@@ -94,6 +95,28 @@ class TestEachAct:
         assert row.reason.text == ACTS[act]["reason"]
         assert row.created_at == MARCH
         assert broken_invariants() == {}
+
+    @pytest.mark.parametrize("act", ACTS)
+    def test_stands_with_its_log_entry_or_not_at_all(
+        self, client, operator, aisha, act, monkeypatch
+    ):
+        url = url_of(act, aisha)
+        before = all_tables()
+
+        def break_log(*args, **kwargs):
+            raise DatabaseError("no space left")
+
+        data = ACTS[act] | opened(client, url) | {"confirm": "1"}
+        with monkeypatch.context() as broken:
+            broken.setattr(LogEntry.objects, "log_actions", break_log)
+            refused = client.post(url, data)
+
+        assert problems(refused) == ["The database refused, and nothing was changed: no space left"]
+        assert all_tables() == before
+        client.post(url, data)
+        entry = LogEntry.objects.get()
+        assert entry.user == operator
+        assert str(CreditTransaction.objects.latest("pk").pk) in entry.change_message
 
     def test_moves_what_it_says(self, client, operator, aisha):
         for act, data in ACTS.items():
@@ -230,7 +253,11 @@ class TestBadInput:
                 {"credit_type": "paid", "expires_at": "9999-12-31"},
                 "Choose an earlier day.",
             ),
-            ("grant", {"credit_type": "paid", "expires_at": "2026-01-01"}, "must lie after"),
+            (
+                "grant",
+                {"credit_type": "paid", "expires_at": "2026-01-01"},
+                "Choose a later day",
+            ),
             ("adjust", {"amount": "0"}, "with a minus to take away"),
             ("adjust", {"amount": "-51"}, "Only 50 credits can be taken"),
             ("refund", {"amount": "41"}, "Only 40 credits of this spend are left to refund"),

@@ -55,6 +55,15 @@ class TestSearch:
 
         assert listed(operator, q="oma") == listed(operator, q="Nair") == {omar.pk}
 
+    @pytest.mark.parametrize("term", ["omar nair", "umm khalid nai", "Umm  Khalid N"])
+    def test_finds_by_first_and_last_name(self, operator: Client, aisha: User, term: str):
+        omar = make_professional(free=1, first_name="Omar", last_name="Nair")
+        mother = make_professional(free=1, first_name="Umm Khalid", last_name="Nair")
+        make_professional(free=1, first_name="Omar", last_name="Khan")
+        make_professional(free=1, first_name="Omari", last_name="Nair")
+
+        assert listed(operator, q=term) == {(omar if term == "omar nair" else mother).pk}
+
     def test_finds_by_id(self, operator: Client, aisha: User):
         make_professional(free=1)
 
@@ -93,7 +102,11 @@ class TestFilters:
         assert page.status_code == 200
         assert "By verification" not in page.content.decode()
 
-    def test_find_who_loses_credits_soon(self, operator: Client, aisha: User):
+    @pytest.mark.parametrize("many", [0, 40_000], ids=["one by one", "all together"])
+    def test_find_who_loses_credits_soon(
+        self, operator: Client, aisha: User, many: int, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("credits.admin.filters.MANY_LOTS", many)
         now = timezone.now()
         for days in (29, 31, -1):
             give_lot(make_professional(), days + 5, at=now - 10 * DAY, expires_at=now + days * DAY)
@@ -105,11 +118,23 @@ class TestFilters:
         totals = sorted(row.total for row in page.context["cl"].result_list)
         assert totals == [34, 50]
 
+    def test_count_no_more_of_who_loses_credits_than_can_be_asked(
+        self, operator: Client, aisha: User, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("credits.admin.balances.MOST_LOSING", 1)
+        for _ in range(2):
+            give_lot(make_professional(), 1, at=timezone.now(), expires_at=timezone.now() + DAY)
+
+        changes = operator.get(LIST, {"expiring": "30"}).context["cl"]
+
+        assert (len(changes.result_list), changes.paginator.is_capped) == (1, True)
+
     def test_find_who_has_nothing_left(self, operator: Client, aisha: User):
         spent = make_professional(free=5)
         use(spent, 5)
 
         assert listed(operator, holding="none") == {spent.pk}
+        assert listed(operator, holding="none", expiring="30") == set()
 
 
 class TestRows:

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from credits.admin.csv_export import cell, stream_csv
+from credits.admin.csv_export import PIECE, cell, stream_csv
 
 
 class TestCell:
@@ -63,9 +63,14 @@ class TestStream:
 
     def test_begins_before_the_last_row_is_there(self):
         def rows():
-            yield [1]
+            yield from ([number] for number in range(PIECE))
             raise AssertionError("asked for more than was read")
 
-        lines = iter(stream_csv("rows", ["number"], rows()))
+        pieces = iter(stream_csv("rows", ["number"], rows()))
 
-        assert [next(lines), next(lines)] == ["\ufeffnumber\r\n".encode(), b"1\r\n"]
+        assert next(pieces) == "\ufeffnumber\r\n".encode()
+        piece = next(pieces)
+        assert piece.startswith(b"0\r\n1\r\n")
+        assert piece.endswith(b"\r\n")
+        assert PIECE <= len(piece) < PIECE + 10
+        assert next(pieces).startswith(b"%d\r\n" % piece.count(b"\n"))

@@ -1,5 +1,6 @@
 """credits.admin.notices: what an operator sees and decides."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -89,6 +90,31 @@ class TestLists:
             operator.get(url)
 
         assert len(many) == len(few)
+
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [
+            ({}, ["b", "a", "c"]),
+            ({"kind__exact": "reset"}, ["c", "b", "a"]),
+            ({"status__exact": "sent"}, ["a", "c", "b"]),
+            ({"status__exact": "sent", "kind__exact": "reset"}, ["c", "b", "a"]),
+        ],
+        ids=str,
+    )
+    def test_are_in_the_order_of_the_index_that_leads_to_them(
+        self, operator: Client, asked: dict[str, str], expected: list[str]
+    ):
+        for name, created, attempted in (("c", 3, 2), ("a", 1, 3), ("b", 2, 1)):
+            make_notice(
+                address=name,
+                kind=Notice.Kind.RESET,
+                created_at=MARCH + timedelta(days=created),
+                next_attempt_at=MARCH + timedelta(days=attempted),
+            )
+
+        listed = operator.get(LIST, asked).context["cl"].result_list
+
+        assert [notice.address for notice in listed] == expected
 
     def test_show_whom_a_notice_is_for(self, operator: Client, aisha: User):
         make_notice(kind=Notice.Kind.RUN_SUMMARY, address="ops@example.com")

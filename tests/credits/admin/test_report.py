@@ -100,8 +100,8 @@ class TestPage:
         for _ in range(5):
             make_professional(free=1, paid=1)
 
-        # The session, the user and the totals.
-        with django_assert_max_num_queries(3):
+        # The session, the user, what is counted and what is not.
+        with django_assert_max_num_queries(4):
             operator.get(PAGE)
 
     def test_is_for_who_may_see_it(self, client: Client, aisha: User):

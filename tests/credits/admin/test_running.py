@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
@@ -28,6 +29,10 @@ JOBS = ["reset_monthly_credits", "expire_credits"]
 RESET = reverse("admin:credits_jobrun_run", args=["reset_monthly_credits"])
 EXPIRY = reverse("admin:credits_jobrun_run", args=["expire_credits"])
 TOKEN = "0a1b2c3d"
+
+
+def broken_rule() -> None:
+    raise KeyError("no such flag")
 
 
 @pytest.fixture
@@ -132,6 +137,17 @@ class TestDryRun:
         assert "There is no user" in page.content.decode()
         assert "“<b>”" not in page.content.decode()
 
+    def test_says_when_the_hosts_rule_breaks(
+        self, operator: Client, settings: Any, caplog: pytest.LogCaptureFixture
+    ):
+        rule = f"{__name__}.broken_rule"
+        settings.CREDITS = {**settings.CREDITS, "ELIGIBLE_PROFESSIONALS": rule}
+
+        page = operator.post(RESET, {"step": "dry"})
+
+        assert page.context["problem"].endswith("could not be found out: KeyError: 'no such flag'")
+        assert "forecast failed job=reset_monthly_credits" in caplog.text
+
     def test_says_when_nobody_is_eligible_by_rule(self, operator: Client, settings: Any):
         settings.CREDITS = {**settings.CREDITS, "ELIGIBLE_PROFESSIONALS": ""}
 
@@ -176,6 +192,9 @@ class TestRunNow:
         ]
         waiting = reverse("admin:credits_jobrun_started", args=["expire_credits", TOKEN])
         assert answer.url.startswith(f"{waiting}?of=3&begun=")
+        entry = LogEntry.objects.get()
+        assert (entry.user, entry.object_repr) == (user, "expire_credits")
+        assert entry.change_message == f"run now: expire_credits, trigger admin:{user.pk}:{TOKEN}"
         page = operator.get(answer.url).content.decode()
         assert "The process is starting" in page
         assert "data-poll=" in page
@@ -189,6 +208,8 @@ class TestRunNow:
 
     def test_starts_once_for_one_form(self, operator: Client, started: list[list[str]]):
         first, second = self.confirmed(operator), self.confirmed(operator)
+
+        assert LogEntry.objects.count() == 1
 
         assert len(started) == 1
         assert first.url.partition("?")[0] == second.url.partition("?")[0]
@@ -215,7 +236,7 @@ class TestRunNow:
 
         page = operator.post(EXPIRY, {"step": step, "token": TOKEN})
 
-        assert page.context["problem"].startswith(f"Run {run.pk} of expire_credits is active")
+        assert page.context["problem"].startswith(f"Run {run.pk} of this job is active on")
         assert started == []
 
     @pytest.mark.parametrize("token", ["", "../../x", "0A1B2C3D", "0a1b2c3d0"])

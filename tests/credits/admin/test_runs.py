@@ -168,6 +168,34 @@ class TestPage:
 
         assert len(many) == len(few)
 
+    def test_lists_the_shards_of_a_run_that_is_shared(self, operator: Client):
+        run = make_run(status=Status.RUNNING)
+        shards = run.shards
+        shards.create(number=2, heartbeat_at=MARCH)
+        shards.create(
+            number=1,
+            status="failed",
+            heartbeat_at=MARCH,
+            host="worker-<7>",
+            total_count=5_003,
+            error_count=3,
+            chunk_count=4,
+            error="no <memory> left",
+        )
+
+        page = operator.get(page_of(run)).content.decode()
+
+        table = page.partition('id="credits-shards"')[2].partition("</section>")[0]
+        assert table.index(">1</th>") < table.index(">2</th>")
+        assert "<td>5,000</td><td>3</td><td>4</td>" in table
+        assert "worker-&lt;7&gt;" in table
+        assert "no &lt;memory&gt; left" in table
+        assert ">Failed<" in table
+        assert ">Pending<" in table
+
+    def test_says_nothing_of_shards_where_one_process_does_all(self, operator: Client):
+        assert "credits-shards" not in operator.get(page_of(make_run())).content.decode()
+
     def test_leads_to_its_transactions(self, operator: Client):
         run = make_run(total_count=1, success_count=1)
 

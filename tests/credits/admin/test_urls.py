@@ -13,11 +13,13 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, reverse
 
+from credits.jobs.pausing import pause_job
 from credits.jobs.reset import reset_monthly_credits
 from credits.ledger import adjust
 from credits.models import (
     CreditTransaction,
     JobFailure,
+    JobPause,
     JobRun,
     Notice,
     NoticeEvent,
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.django_db
 VIEW = {
     "creditbalance": "view_creditbalance",
     "credittransaction": "view_credittransaction",
+    "jobpause": "view_jobpause",
     "jobrun": "view_jobrun",
     "monthlytotal": "view_monthlytotal",
     "notice": "view_notice",
@@ -54,6 +57,7 @@ NEEDS: dict[str, set[str]] = {
     "started": {"run_credit_jobs"},
     "progress": set(),
     "next_reset": set(),
+    "pause": {"run_credit_jobs"},
     "preview": set(),
     "preview_html": set(),
     "preview_send": {"send_notices"},
@@ -111,12 +115,14 @@ def world(clock) -> dict[str, Any]:
     )
     suppress(aisha.email, SuppressedAddress.Reason.BOUNCED, notice, MARCH)
     decline(professional_id=aisha.pk, kind="reset", at=MARCH)
+    pause = pause_job(JobPause.Job.RESET, reason=PROBE, actor_id=aisha.pk, at=MARCH)
     return {
         "creditbalance": aisha.pk,
         "credittransaction": CreditTransaction.objects.get(
             transaction_type="spend", credit_type="paid"
         ).pk,
         "lot": CreditTransaction.objects.get(transaction_type="purchase").pk,
+        "jobpause": pause.pk,
         "jobrun": run.pk,
         "notice": notice.pk,
         "noticeoptout": NoticeOptOut.objects.get().pk,
@@ -126,7 +132,7 @@ def world(clock) -> dict[str, Any]:
 
 def url_of(model: str, name: str, world: dict[str, Any]) -> str:
     full = f"admin:credits_{model}_{name}"
-    if name == "run":
+    if name in {"run", "pause"}:
         return reverse(full, kwargs={"job": "reset_monthly_credits"})
     if name == "started":
         return reverse(full, kwargs={"job": "reset_monthly_credits", "token": "unknown"})

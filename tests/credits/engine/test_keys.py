@@ -59,6 +59,15 @@ class TestRanges:
         assert {len(chunk) for chunk in met[:-1]} <= {size}
         assert 1 <= len(met[-1]) <= size
 
+    def test_stay_within_what_is_asked_for(self):
+        keys = [user.pk for user in make_professionals(7)]
+        within = KeyRange(keys[1], keys[5])
+
+        met = list(ranges(user_keys(), size=3, within=within))
+
+        assert [keys_within(user_keys(), it) for it in met] == [keys[2:5], keys[5:6]]
+        assert (met[0].after, met[-1].upto) == (keys[1], keys[5])
+
     def test_are_none_where_there_are_no_keys(self):
         assert list(ranges(user_keys(), size=10)) == []
 

@@ -72,11 +72,28 @@ class TestMonthlyTotals:
         count_up()
         assert totals() == after
 
-    def test_ask_once(self, django_assert_num_queries):
+    def test_count_no_row_twice_that_is_counted_meanwhile(self):
+        aisha = make_professional(free=30, paid=50)
+        count_up()
+        use(aisha, 60)
+        before = totals()
+
+        def count_before_the_rest(execute, sql, params, many, context):
+            if "t.id >" in sql and not counting:
+                counting.append(sql)
+                count_up()
+            return execute(sql, params, many, context)
+
+        counting: list[str] = []
+        with connection.execute_wrapper(count_before_the_rest):
+            assert totals() == before
+        assert counting
+
+    def test_ask_twice(self, django_assert_num_queries):
         make_professional(free=30)
         count_up()
 
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(2):
             totals()
 
 

@@ -7,8 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.exceptions import RunFailed, TooManyFailures
+from credits.jobs.chunks import HOPELESS_AFTER, Watch
 from credits.jobs.expiry import expire_credits, forecast_expiry
-from credits.jobs.running import HOPELESS_AFTER, Watch
 from credits.ledger import balance_of, lots_of
 from credits.models import CreditBalance, CreditTransaction, JobRun
 from tests.books import all_tables, broken_invariants

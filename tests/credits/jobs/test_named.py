@@ -5,8 +5,9 @@ from django.db import DatabaseError
 
 from credits.jobs import named
 from credits.jobs.named import Ending, JobName, run_job
-from credits.models import JobRun
-from tests.factories import AUGUST, JULY_15, MARCH, make_professional
+from credits.jobs.pausing import pause_job
+from credits.models import JobPause, JobRun
+from tests.factories import AUGUST, JULY_15, MARCH, make_professional, make_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +62,29 @@ class TestRunJob:
         outcome = run_job(JobName.SENDING, as_of=MARCH, trigger="http")
 
         assert (outcome.ending, outcome.message) == (Ending.FAILED, "gone")
+
+    def test_says_that_it_is_paused_and_names_nobody(self):
+        aisha = make_professional(email="aisha@example.com")
+        pause_job(JobPause.Job.RESET, reason="Aisha's", actor_id=aisha.pk, at=MARCH)
+
+        outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
+
+        assert outcome.ending == Ending.PAUSED
+        assert outcome.message == "reset_monthly_credits is paused since 2026-03-01 00:01 UTC."
+
+    def test_does_what_is_due_by_the_database_whatever_the_caller_says(self, clock):
+        clock(AUGUST)
+        make_run(as_of=MARCH, started_at=MARCH, period="2026-06")
+
+        done = run_job(JobName.DUE, as_of=AUGUST.replace(year=2027), trigger="http")
+        again = run_job(JobName.DUE, as_of=AUGUST.replace(year=2027), trigger="http")
+
+        assert {run.as_of for run in JobRun.objects.exclude(as_of=MARCH)} == {AUGUST}
+        assert done.ending == again.ending == Ending.SUCCEEDED
+        assert "reset_monthly_credits 2026-07: missed. reset_monthly_credits: Run" in done.message
+        assert again.message == (
+            "Nothing is due; next: send_credit_notices at 2026-08-01 02:15 UTC."
+        )
 
     def test_sends_notices(self):
         outcome = run_job(JobName.SENDING, as_of=MARCH, trigger="http")

@@ -65,6 +65,7 @@ class TestStageLateRuns:
     def test_tells_each_operator_once(self, settings):
         settings.ADMINS = [("A", "a@example.com"), ("B", "b@example.com")]
         JobRun.objects.all().delete()
+        make_professional(paid=5)
 
         assert stage_late_runs(as_of=NOON) == 4
         assert stage_late_runs(as_of=NOON + timedelta(minutes=15)) == 0
@@ -115,6 +116,7 @@ class TestForecast:
     def test_counts_what_would_be_and_writes_nothing(self, settings):
         settings.ADMINS = [("A", "a@example.com")]
         JobRun.objects.filter(job=JobRun.Job.EXPIRY).delete()
+        make_professional(free=5)
         make_lot_holders(2, expires_at=SOON)
         promise(make_professional())
 

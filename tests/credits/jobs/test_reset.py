@@ -5,8 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.exceptions import NoEligibilityRule, RunFailed, TooManyFailures
+from credits.jobs.chunks import HOPELESS_AFTER, Watch
 from credits.jobs.reset import NOBODY, forecast_reset, reset_monthly_credits
-from credits.jobs.running import HOPELESS_AFTER, Watch
 from credits.ledger import balance_of
 from credits.models import CreditBalance, CreditTransaction, JobRun
 from homezy.models import User

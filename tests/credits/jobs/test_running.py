@@ -25,7 +25,7 @@ from credits.engine.database import ATTEMPTS
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
-from credits.jobs import running
+from credits.jobs import chunks, running
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Run, Watch, recorded_run
@@ -409,7 +409,7 @@ class TestTwoStartsAtOnce:
     def test_tell_of_a_dead_run_once_when_another_was_quicker(self, dead_process, finished):
         """The first attempt took it over and was rolled back; then the other one came."""
         dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
-        first_statement = {"postgresql": "FOR UPDATE", "sqlite": "BEGIN"}[connection.vendor]
+        first_statement = {"postgresql": "FOR NO KEY UPDATE", "sqlite": "BEGIN"}[connection.vendor]
         fault = Fault(passing_error(), at=STARTED)
 
         def be_quicker() -> None:
@@ -856,7 +856,7 @@ class TestPoison:
 class TestTooManyFailures:
     @pytest.fixture(autouse=True)
     def soon(self, monkeypatch):
-        monkeypatch.setattr(running, "HOPELESS_AFTER", 5)
+        monkeypatch.setattr(chunks, "HOPELESS_AFTER", 5)
 
     def test_end_the_run_when_nobody_succeeded(self, finished):
         make_professionals(8)

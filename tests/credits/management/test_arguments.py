@@ -17,6 +17,23 @@ def refusal_of(read, *words):
     return str(refused.value), refused.value.returncode
 
 
+class TestRefuseLost:
+    @pytest.mark.parametrize(
+        ("options", "name"),
+        [
+            ({"limit": []}, "--limit"),
+            ({"chunk_size": []}, "--chunk-size"),
+            ({"who": [[]]}, "--who"),
+        ],
+        ids=["option", "words", "repeated"],
+    )
+    def test_refuses_the_empty_list_that_argparse_makes_of_a_dash(self, options, name):
+        assert refusal_of(arguments.refuse_lost, options) == (f"{name}: “--” is no value.", 2)
+
+    def test_lets_pass_what_was_given_and_what_was_not(self):
+        arguments.refuse_lost({"limit": None, "json": False, "professional": ["1", ""], "v": 0})
+
+
 class TestMoment:
     @pytest.mark.parametrize(
         ("text", "moment"),

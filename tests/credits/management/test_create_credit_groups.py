@@ -18,8 +18,8 @@ class TestGroups:
 
         assert answer.code == 0
         assert answer.out == (
-            "Created the group Credits support with 15 permissions.\n"
-            "Created the group Credits finance with 14 permissions.\n"
+            "Created the group Credits support with 16 permissions.\n"
+            "Created the group Credits finance with 15 permissions.\n"
         )
         assert {"grant_credits", "refund_credits", "extend_credits"} <= permissions_of(
             "Credits support"

@@ -15,7 +15,7 @@ from django.core.management import load_command_class
 from django.db import connection, transaction
 
 from credits.exceptions import LeaseLost
-from credits.jobs import running
+from credits.jobs import chunks, running
 from credits.models import CreditTransaction, JobRun
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
@@ -185,9 +185,10 @@ class TestHelp:
         assert len(examples.splitlines()) == 4
         assert all(line.startswith(f"  manage.py {job}") for line in examples.splitlines())
         assert codes == (
-            "  0  done, or nothing to do      3    partial: some professionals failed\n"
-            "  1  failed                      4    another run of this job is active\n"
+            "  0  done, or nothing to do      4    another run of this job is active\n"
+            "  1  failed                      5    somebody paused this job\n"
             "  2  bad arguments               130  interrupted; its last chunk was finished\n"
+            "  3  partial: some professionals failed\n"
         )
 
     @JOBS
@@ -258,7 +259,7 @@ class TestExitCodes:
 
     @JOBS
     def test_failed_is_1_and_says_how_to_go_on(self, manage, crowd, job, monkeypatch):
-        monkeypatch.setattr(running, "HOPELESS_AFTER", 3)
+        monkeypatch.setattr(chunks, "HOPELESS_AFTER", 3)
         poison()
 
         answer = manage(job)
@@ -275,7 +276,7 @@ class TestExitCodes:
 
     @JOBS
     def test_failed_is_a_document_for_a_machine(self, manage, crowd, job, monkeypatch):
-        monkeypatch.setattr(running, "HOPELESS_AFTER", 3)
+        monkeypatch.setattr(chunks, "HOPELESS_AFTER", 3)
         poison()
 
         answer = manage(job, "--json")

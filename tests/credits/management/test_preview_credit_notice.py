@@ -52,9 +52,10 @@ class TestPreviewCreditNotice:
             (["reset", "--language", "fr"], "language: “fr” is none of this project's: en, ar."),
             (["reset", "--professional", "nobody@example.com"], "there is no user “nobody@"),
             (["reset", "--professional", "x"], "there is no user “x”"),
+            (["reset", "--professional="], "there is no user “”"),
             (["reset", "--output", "/dev/null/x"], "--output: /dev/null/x cannot be written to"),
         ],
-        ids=["kind", "language", "address", "id", "output"],
+        ids=["kind", "language", "address", "id", "blank", "output"],
     )
     def test_refuses_in_one_sentence(self, arguments: list[str], sentence: str):
         with pytest.raises(CommandError) as refused:

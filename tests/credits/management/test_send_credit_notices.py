@@ -130,7 +130,7 @@ class TestSend:
 
 
 class TestExitCodes:
-    @pytest.mark.parametrize("limit", ["0", "-1", "ten", "1.5"])
+    @pytest.mark.parametrize("limit", ["", "0", "-1", "ten", "1.5"])
     def test_2_for_a_bad_limit(self, limit):
         code, _, sentence = run(f"--limit={limit}")
 

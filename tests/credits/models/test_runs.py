@@ -25,7 +25,20 @@ class TestJobRun:
         ):
             make_run(status=JobRun.Status.RUNNING)
 
-    @pytest.mark.parametrize("status", set(JobRun.Status) - {JobRun.Status.RUNNING})
+    @pytest.mark.parametrize(
+        ("first", "second"), [("missed", "missed"), ("missed", "skipped"), ("skipped", "skipped")]
+    )
+    def test_passes_once_a_period(self, first, second):
+        make_run(status=first, period="2026-02")
+        make_run(status=second, period="2026-03")
+
+        with (
+            pytest.raises(IntegrityError, match="credits_period_passes|credits_jobrun.job"),
+            transaction.atomic(),
+        ):
+            make_run(status=second, period="2026-02")
+
+    @pytest.mark.parametrize("status", ["succeeded", "partial", "failed", "interrupted"])
     def test_may_have_ended_any_number_of_times(self, status):
         make_run(status=status)
         make_run(status=status)

@@ -432,6 +432,16 @@ class TestRunMails:
         assert message.subject == "Late: Monthly credit reset for 2026-03 has not run"
         assert f"    {command}\n" in message.text
 
+    def test_tell_of_a_run_after_trouble(self):
+        run = make_run(job="expire_credits", success_count=3, total_count=3)
+
+        message = compose(
+            make_notice("run_recovered", run=run, address="ops@example.com"), at=MARCH
+        )
+
+        assert message.subject == f"Credit expiry works again (run {run.pk})"
+        assert "Succeeded: 3\n" in message.text
+
     def test_have_nothing_to_say_of_a_run_that_is_gone(self):
         with pytest.raises(NothingToSay):
             compose(make_notice("run_summary", address="ops@example.com"), at=MARCH)
@@ -600,7 +610,7 @@ class TestEveryMail:
 
         hidden = re.search(r'<div style="display: none[^>]*>(.*?)</div>', html, re.DOTALL)
         assert hidden is not None
-        assert kind == "run_summary" or re.match(r"\s*\w", hidden[1])
+        assert kind in {"run_summary", "run_recovered"} or re.match(r"\s*\w", hidden[1])
         assert '<meta name="color-scheme" content="light dark">' in html
         assert "@media (prefers-color-scheme: dark)" in html
         assert "[data-ogsc]" in html

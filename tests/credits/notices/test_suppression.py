@@ -125,7 +125,9 @@ class TestDecline:
         accept(professional_id=aisha.pk, kind="reset")
         assert not has_declined(professional_id=aisha.pk, kind="reset")
 
-    @pytest.mark.parametrize("kind", ["expiry_receipt", "run_summary", "run_failure", "run_late"])
+    @pytest.mark.parametrize(
+        "kind", ["expiry_receipt", "run_summary", "run_failure", "run_late", "run_recovered"]
+    )
     def test_refuses_what_cannot_be_declined(self, aisha: User, kind: str):
         with pytest.raises(ValueError, match="cannot be declined"):
             decline(professional_id=aisha.pk, kind=kind, at=MARCH)

@@ -29,7 +29,9 @@ class TestUnsubscribeUrl:
         assert url.isprintable()
         assert not set(url) & set(' <>",')
 
-    @pytest.mark.parametrize("kind", ["expiry_receipt", "run_summary", "run_failure", "run_late"])
+    @pytest.mark.parametrize(
+        "kind", ["expiry_receipt", "run_summary", "run_failure", "run_late", "run_recovered"]
+    )
     def test_is_none_for_what_cannot_be_declined(self, kind: str):
         assert unsubscribe_url(professional_id=7, kind=kind) == ""
 

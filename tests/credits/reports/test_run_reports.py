@@ -71,7 +71,7 @@ class TestAlarms:
     def test_are_silent_when_all_is_well(self):
         assert trouble() == []
 
-    @pytest.mark.parametrize("status", ["failed", "partial", "interrupted", "missed"])
+    @pytest.mark.parametrize("status", ["failed", "partial", "interrupted"])
     def test_tell_how_a_run_went_wrong_and_what_mends_it(self, status: str):
         ran(RESET, MARCH + timedelta(hours=1), status=status)
 
@@ -94,6 +94,22 @@ class TestAlarms:
         ran(RESET, MARCH + timedelta(hours=2), period="2026-02")
 
         assert trouble() == [(Trouble.PARTIAL, "manage.py reset_monthly_credits --period 2026-03")]
+
+    def test_tell_of_a_missed_month_until_the_reset_after_the_one_that_found_it(self):
+        ran(RESET, NOON - timedelta(hours=1), status="missed", period="2026-02")
+        ran(RESET, NOON)
+        april = NOON.replace(month=4)
+
+        assert trouble() == [(Trouble.MISSED, "")]
+        ran(RESET, april, period="2026-04")
+        ran(EXPIRY, april)
+        assert trouble(april) == []
+
+    def test_are_silent_about_a_missed_month_that_somebody_reset_by_hand(self):
+        ran(RESET, NOON - timedelta(hours=1), status="missed", period="2026-02")
+        ran(RESET, NOON, period="2026-02")
+
+        assert trouble() == []
 
     def test_tell_of_a_run_without_a_sign_of_life(self):
         ran(EXPIRY, MARCH + timedelta(hours=1), status="running", finished_at=None)

@@ -12,9 +12,9 @@ from credits.reports.jobs_status import jobs_status
 class Command(ExplainedCommand):
     help = "Say what ran, what is late and what is next; exit 1 when something is late or failed."
     examples = """\
-  manage.py credits_jobs_status              a line for each job
-  manage.py credits_jobs_status --json       one document, for a monitor
-  manage.py credits_jobs_status -v 0         nothing but what is wrong, and the exit code
+  manage.py credit_jobs_status              a line for each job
+  manage.py credit_jobs_status --json       one document, for a monitor
+  manage.py credit_jobs_status -v 0         nothing but what is wrong, and the exit code
 """
     exit_codes = """\
 exit codes:
@@ -26,7 +26,9 @@ exit codes:
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look once, and say how it is."""
-        talk = Talk(self, "credits_jobs_status", options)
+        # The document says all that the table does.
+        verbosity = 0 if options["json"] else options["verbosity"]
+        talk = Talk(self, "credit_jobs_status", options | {"verbosity": verbosity})
         with talk.refusals():
             status = jobs_status(as_of=database_now(using=ledger_database()))
             code, message = tell_status(talk, status)

@@ -1,0 +1,135 @@
+"""A person's erasure: amounts stay under an id that says nothing; names, addresses, words go."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.module_loading import import_string
+
+from credits.conf import get_settings
+from credits.engine.database import attempts, ledger_database
+from credits.exceptions import UnknownProfessional
+from credits.models import (
+    JobFailure,
+    JobRun,
+    Notice,
+    NoticeOptOut,
+    SuppressedAddress,
+    TransactionReason,
+)
+from credits.models.balances import ProfessionalId
+from credits.notices.recipients import find_recipient
+
+logger = logging.getLogger("credits.erasure")
+
+ERASED = "erased"
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What went, or would go: rows of each kind."""
+
+    reasons: int
+    """Of their transactions, as somebody typed them."""
+
+    notices: int
+    opt_outs: int
+    suppressed_addresses: int
+    failures: int
+    """Of runs, as the database told them; the rows stay, the words go."""
+
+    log_entries: int
+    """Of the admin's log, that called the user by name; the entries stay."""
+
+    account: str
+    """What emptied the user's own row; nothing if the project names no function."""
+
+
+def erase_professional(professional_id: ProfessionalId, *, dry_run: bool = False) -> Erased:
+    """
+    Take out what says who a professional was, in one transaction; balance and ledger stay.
+
+    The host's own part is ``CREDITS["ERASE_PROFESSIONAL"]``, called with the user in the same
+    transaction. Again, it finds nothing.
+
+    Raises:
+        UnknownProfessional: no user has this id.
+    """
+    using = ledger_database()
+    erased = None
+    for attempt in attempts(using=using):
+        with attempt, transaction.atomic(using=using):
+            erased = _erase(professional_id, using=using)
+            if dry_run:
+                transaction.set_rollback(True, using=using)
+    assert erased is not None  # noqa: S101  the last attempt returns or raises
+    if not dry_run:
+        logger.info("professional erased professional=%s", professional_id)
+    return erased
+
+
+def _erase(professional_id: ProfessionalId, *, using: str) -> Erased:
+    users = get_user_model()._base_manager.using(using).select_for_update()
+    user = users.filter(pk=professional_id).first()
+    if user is None:
+        raise UnknownProfessional(professional_id=professional_id)
+    own = {"professional_id": professional_id}
+    notices = Notice.objects.using(using).filter(**own)
+    # Where they were sent, and where the next would be.
+    addresses = {address.lower() for address in notices.values_list("address", flat=True)}
+    addresses.add(find_recipient(user).address.strip().lower())
+    path = get_settings().erase_professional
+    erased = Erased(
+        reasons=_delete(
+            TransactionReason.objects.using(using).filter(transaction__professional=professional_id)
+        ),
+        # Before the notices that they may point to.
+        suppressed_addresses=_delete(
+            SuppressedAddress.objects.using(using).filter(address__in=addresses - {""})
+        ),
+        notices=_delete(notices),
+        opt_outs=_delete(NoticeOptOut.objects.using(using).filter(**own)),
+        failures=_empty_failures(professional_id, using=using),
+        log_entries=_empty_log(professional_id, using=using),
+        account=path,
+    )
+    if path:
+        erase: Callable[[Any], None] = import_string(path)
+        erase(user)
+    return erased
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    count = rows.count()
+    rows.delete()
+    return count
+
+
+def _empty_failures(professional_id: ProfessionalId, *, using: str) -> int:
+    # A database quotes the row that it refuses, and a run quotes its first failure.
+    failures = JobFailure.objects.using(using).filter(professional=professional_id)
+    for failure in failures.exclude(error=""):
+        first = failure.error.splitlines()[0]
+        JobRun.objects.using(using).filter(pk=failure.run_id, error_summary__contains=first).update(
+            error_summary=f"The first failed; {ERASED}."
+        )
+    return failures.exclude(error="").update(error="")
+
+
+def _empty_log(professional_id: ProfessionalId, *, using: str) -> int:
+    """Let the admin's log, where there is one, call the user and their balance nothing."""
+    if not apps.is_installed("django.contrib.admin"):
+        return 0
+    entries = apps.get_model("admin", "LogEntry")._base_manager.using(using)
+    user = Q(
+        content_type__app_label=get_user_model()._meta.app_label,
+        content_type__model=get_user_model()._meta.model_name,
+    )
+    told = entries.filter(user, object_id=str(professional_id)).exclude(object_repr=ERASED)
+    keys = list(told.values_list("pk", flat=True))
+    return int(entries.filter(pk__in=keys).update(object_repr=ERASED))
