@@ -123,7 +123,8 @@ def _in_admin(user: Any, as_of: datetime) -> None:
             reverse("admin:credits_jobrun_run", args=[JOB]),
             {"step": "start", "token": detached.new_token()},
         )
-    assert answer.status_code == 302, answer.status_code
+    # A page that says who is at it, or the way to the run.
+    assert answer.status_code in {200, 302}, answer.status_code
 
 
 def _in_this_process(as_of: datetime) -> Any:
