@@ -38,6 +38,8 @@ class Plan:
     steps: int
     notices: int
     professionals: int
+    months: int
+    years: int
 
 
 def main() -> None:
@@ -63,6 +65,8 @@ def main() -> None:
         steps=options.steps,
         notices=100,
         professionals=1_000_000,
+        months=50,
+        years=10,
     )
     names = options.only or list(EXPERIMENTS)
     _say(f"seed {options.seed}; {', '.join(names)}; {' and '.join(engines)}")
@@ -184,6 +188,20 @@ def _latency(plan: Plan, engine: str) -> Iterable[Finding]:
         yield latency(professionals=plan.professionals, quiet_seconds=30, seed=plan.seed)
 
 
+def _time(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.time_travel import months_without_the_day, years, zones
+
+    yield months_without_the_day()
+    yield zones()
+    yield years(plan.years, seed=plan.seed)
+
+
+def _runners(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.runner_storm import storm
+
+    yield storm(periods=plan.months, control_periods=5)
+
+
 EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "latency": _latency,
     "kills": _kill_storm,
@@ -193,6 +211,8 @@ EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "bad-rows": _bad_rows,
     "full-disk": _full_disk,
     "model": _model,
+    "runners": _runners,
+    "time": _time,
     "life": _life,
     "delivery": _delivery,
 }

@@ -21,8 +21,13 @@ from credits.models import (
 from homezy.eligibility import verified_professionals
 
 
-def reset(*, as_of: datetime, period: str) -> None:
-    """Set free credits to 100 where the balance does not name the period yet."""
+def reset(*, as_of: datetime, period: str, is_keyed: bool = True) -> None:
+    """
+    Set free credits to 100 where the balance does not name the period yet.
+
+    Args:
+        is_keyed: whether rows carry the key that unharmed books have; nothing here asks for it.
+    """
     for user in verified_professionals().order_by("pk"):
         balance, _ = CreditBalance.objects.get_or_create(professional=user)
         if balance.last_reset_period == period:
@@ -41,8 +46,7 @@ def reset(*, as_of: datetime, period: str) -> None:
             amount=change,
             balance_before=before,
             balance_after=before + change,
-            # Nothing asks for it: only so that unharmed books are in order.
-            idempotency_key=f"reset:{period}:{user.pk}",
+            idempotency_key=f"reset:{period}:{user.pk}" if is_keyed else None,
             created_at=as_of,
         )
 

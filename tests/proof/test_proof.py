@@ -7,6 +7,7 @@ nothing can go wrong shows nothing.
 
 import pytest
 
+from proof import runner_storm
 from proof.bad_rows import JOBS, bad_rows
 from proof.crash_points import SCENES as CRASH_SCENES
 from proof.crash_points import every_point
@@ -16,6 +17,7 @@ from proof.full_disk import COMMANDS, full_disk
 from proof.kill_storm import SCENES, storm
 from proof.life_goes_on import life_goes_on
 from proof.lost_answers import by_termination, through_proxy
+from proof.time_travel import months_without_the_day
 from tests.plugins.postgres import PostgreSQLUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,6 +76,14 @@ def test_life_goes_on_during_resets_and_expiries():
     finding = life_goes_on(operations=400, control_operations=300, seed=SEED)
 
     assert finding.against == []
+
+
+def test_eight_runners_and_one_that_sleeps_reset_each_month_once():
+    assert runner_storm.storm(periods=5, control_periods=1).against == []
+
+
+def test_a_lot_expires_to_the_microsecond_whatever_its_month():
+    assert months_without_the_day().against == []
 
 
 class TestFinding:
