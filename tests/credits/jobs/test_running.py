@@ -409,9 +409,7 @@ class TestTwoStartsAtOnce:
     def test_tell_of_a_dead_run_once_when_another_was_quicker(self, dead_process, finished):
         """The first attempt took it over and was rolled back; then the other one came."""
         dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
-        first_statement = {"postgresql": "pg_advisory_xact_lock", "sqlite": "BEGIN"}[
-            connection.vendor
-        ]
+        first = {"postgresql": "pg_advisory_xact_lock", "sqlite": "BEGIN"}[connection.vendor]
         fault = Fault(passing_error(), at=STARTED)
 
         def be_quicker() -> None:
