@@ -6,8 +6,8 @@ Fill an empty database with a marketplace: ten transactions for each professiona
 The ledger itself writes a few lives (``benchmarks.lives``); the database copies them in the order
 of time, as a ledger grows, each copy on days of its own. Some of the daily runs went wrong, there
 are notices of every kind and status, and ``--verify`` finds nothing to say. A million professionals
-are 10.3 million transactions, 1.5 million open lots and 1.2 million notices: 6 GB and 18 minutes on
-PostgreSQL, 5 GB and 15 minutes on SQLite, on two cores that nine programs shared. Two thousand take
+are 10.3 million transactions, 1.5 million open lots and 1.2 million notices: 6 GB and 19 minutes on
+PostgreSQL, 4 GB and 15 minutes on SQLite, on two cores that nine programs shared. Two thousand take
 half a minute.
 """
 

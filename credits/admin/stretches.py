@@ -25,7 +25,8 @@ def stretches(asked: QueryDict, rows: QuerySet[Any]) -> list[QuerySet[Any]]:
     # Types and pools that are none find nothing in ``rows`` either.
     types = asked.getlist(TYPE) or TransactionType.values
     if asked.get(LOT) == "open":
-        return [rows.filter(transaction_type=kind) for kind in LOT_TYPES if kind in types]
+        paid = rows.filter(credit_type=CreditType.PAID)
+        return [paid.filter(transaction_type=kind) for kind in LOT_TYPES if kind in types]
     return [
         rows.filter(transaction_type=kind, credit_type=pool)
         for kind in dict.fromkeys(types)

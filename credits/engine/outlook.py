@@ -1,5 +1,6 @@
 """
-What is open and when it will be lost, through the index of open lots by expiry alone.
+What is open and when it will be lost, through the index of open lots by expiry alone; and how the
+last notices fared.
 
 A few statements, each over ranges of that index: nothing of the ledger itself is read. Who loses
 credits is counted lot by lot, so that is asked only where the lots are few, or seldom.
@@ -46,6 +47,11 @@ SELECT {counts} FROM (
     WHERE warning.kind = %s AND warning.created_at >= %s AND warning.status IN (%s, %s)
     GROUP BY warning.professional_id
 ) owners
+"""
+
+_LAST_OUTCOMES = """
+SELECT status, COUNT(*) FROM (SELECT status FROM credits_notice ORDER BY id DESC LIMIT %s) latest
+GROUP BY status
 """
 
 
@@ -104,6 +110,11 @@ def warned_within(
     begin = as_of - timedelta(days=longest_lead)
     (row,) = _ask(statement, [*ends, as_of, max(ends), kind.value, begin, *told], using=using)
     return [int(number or 0) for number in row]
+
+
+def last_outcomes(number: int, *, using: str) -> dict[str, int]:
+    """Return how many of the last notices have each status; those with none are left out."""
+    return dict(_ask(_LAST_OUTCOMES, [number], using=using))
 
 
 def _counts(spans: int) -> str:

@@ -147,7 +147,8 @@ class CreditTransaction(models.Model):
                 name="credits_transactions_by_type",
             ),
             models.Index(
-                fields=["transaction_type", "created_at", "id"],
+                # With the pool, though each is paid: so SQLite prefers it to the one above.
+                fields=["transaction_type", "credit_type", "created_at", "id"],
                 condition=Q(remaining_amount__gt=0),
                 name="credits_open_lots_by_type",
             ),

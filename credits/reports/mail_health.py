@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min
 
+from credits.engine import outlook
 from credits.engine.database import ledger_database
 from credits.models import Notice
 
@@ -34,16 +35,16 @@ class MailHealth:
 def mail_health(*, as_of: datetime) -> MailHealth:
     """Return how mail is doing, in two statements."""
     notices = Notice.objects.using(ledger_database())
-    counted = notices.order_by("-pk")[:LAST].aggregate(
-        **{status.value: Count("pk", filter=Q(status=status)) for status in Notice.Status}
-    )
+    counted = outlook.last_outcomes(LAST, using=ledger_database())
     waiting = (
         notices.due(as_of)
         .order_by("next_attempt_at", "pk")[: LAST + 1]
         .aggregate(count=Count("pk"), oldest=Min("next_attempt_at"))
     )
     return MailHealth(
-        outcomes={status: count for status, count in counted.items() if count},
+        outcomes={
+            status.value: counted[status] for status in Notice.Status if status.value in counted
+        },
         waiting=waiting["count"],
         oldest=waiting["oldest"],
     )
