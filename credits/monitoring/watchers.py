@@ -10,12 +10,14 @@ import os
 import socket
 import time
 from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 
+from credits.engine.database import ledger_database
 from credits.jobs.due import LateJob
 from credits.models import JobAlert, JobRun
 from credits.monitoring import alerts, chat, heartbeat, hooks, sentry
@@ -55,6 +57,12 @@ def jobs_checked(*, as_of: datetime, late: list[LateJob], **kwargs: Any) -> None
     tell(tuple(JobRun.Job), monitors, as_of=as_of)
 
 
+def _apart() -> AbstractContextManager[Any]:
+    """Let a transaction of the caller's survive what fails here; where there is none, open none."""
+    using = ledger_database()
+    return transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext()
+
+
 def tell(
     jobs: Collection[JobRun.Job],
     monitors: list[Hook],
@@ -67,8 +75,9 @@ def tell(
     chats = {it.fingerprint: it for it in chat.chats()}
     due: list[JobAlert] = []
     try:
-        alerts.raise_news(jobs, as_of=as_of, tells_late=tells_late)
-        due = alerts.take_due(as_of=as_of)
+        with _apart():
+            alerts.raise_news(jobs, as_of=as_of, tells_late=tells_late)
+            due = alerts.take_due(as_of=as_of)
     except DatabaseError:
         logger.exception("alerts were not raised")
 
@@ -82,7 +91,8 @@ def tell(
     answers = hooks.call_all(calls)
     _log(answers)
     try:
-        _settle(due, list(told), wanted=chats)
+        with _apart():
+            _settle(due, list(told), wanted=chats)
     except DatabaseError:
         logger.exception("deliveries of alerts were not recorded")
     return answers
