@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage screenshots bench bench-admin proof docs lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage mutants screenshots bench bench-admin proof docs lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,20 @@ test-sqlite: $(DEV) ## Run the tests on SQLite (ARGS="-k spend" for some)
 test-postgresql: $(DEV) ## Run the tests on a PostgreSQL of their own
 	@$(VENV)/bin/python -m pytest -q --engine=postgresql $(ARGS)
 
-coverage: $(DEV) ## Run the tests on SQLite and list the lines they miss
-	@$(VENV)/bin/python -m pytest -q --cov --cov-report=term $(ARGS)
+coverage: $(DEV) ## List what the tests miss on both engines; of ledger/ and engine/ that must be nothing
+	@$(VENV)/bin/coverage erase
+	@for engine in sqlite postgresql; do \
+		COVERAGE_FILE=.coverage.$$engine $(VENV)/bin/python -m pytest -q --engine=$$engine \
+			--cov --cov-report= $(ARGS) || exit 1; \
+	done
+	@$(VENV)/bin/coverage combine --quiet
+	@$(VENV)/bin/coverage report
+	@$(VENV)/bin/coverage report --include='credits/ledger/*,credits/engine/*' --fail-under=100 \
+		>/dev/null || { echo "Branches of ledger/ or engine/ are not covered: see above."; exit 1; }
+
+mutants: $(DEV) ## Break ledger/, engine/ and jobs/ in small ways and see which breaks no test notices (hours)
+	@$(VENV)/bin/mutmut run --max-children 1 $(ARGS) || true
+	@$(VENV)/bin/mutmut results
 
 screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chromium)
 	@$(VENV)/bin/python -m pytest -q --engine=sqlite tests/browser -k TestAnOperator
@@ -76,8 +88,8 @@ messages: $(RUN) ## Collect and compile the translations (needs gettext)
 	@cd credits && ../$(VENV)/bin/django-admin compilemessages -l ar -v 0
 
 clean: ## Remove .venv, caches, logs and the development database
-	@rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
-		build dist htmlcov logs staticfiles credits.sqlite3*
+	@rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+		build dist htmlcov mutants logs staticfiles credits.sqlite3*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -1,12 +1,13 @@
 """credits.periods: calendar months."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits.periods import add_months, parse_period, period_of
+from credits.periods import add_months, parse_period, period_of, start_of
 from tests.factories import AUGUST_31
 
 DUBAI = timezone(timedelta(hours=4))
@@ -22,6 +23,15 @@ class TestPeriodOf:
         early_on_the_1st_in_dubai = datetime(2026, 9, 1, 3, tzinfo=DUBAI)
 
         assert period_of(early_on_the_1st_in_dubai) == "2026-08"
+
+    def test_is_the_month_in_utc_whatever_the_host_keeps(self, monkeypatch):
+        monkeypatch.setenv("TZ", "Asia/Dubai")
+        time.tzset()
+        try:
+            assert period_of(datetime(2026, 8, 31, 23, tzinfo=UTC)) == "2026-08"
+        finally:
+            monkeypatch.undo()
+            time.tzset()
 
     def test_sorts_as_time_does_in_every_year(self):
         in_order = [datetime(year, 12, 1, tzinfo=UTC) for year in (1, 202, 999, 1000, 2026, 9999)]
@@ -61,6 +71,12 @@ class TestParsePeriod:
             parse_period(text)
 
         assert f"“{text}”" in str(refused.value)
+
+
+class TestStartOf:
+    def test_is_midnight_of_the_1st_in_utc(self):
+        assert start_of("2026-11") == datetime(2026, 11, 1, tzinfo=UTC)
+        assert start_of("2026-11").tzinfo is UTC
 
 
 class TestAddMonths:

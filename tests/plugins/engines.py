@@ -7,10 +7,12 @@ Where PostgreSQL cannot be started its tests are skipped with the reason; under
 ``REQUIRE_SERVICES=1``, which CI sets, that is an error instead.
 """
 
+import atexit
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,11 +22,18 @@ from tests.plugins.postgres import PostgreSQLUnavailable, throwaway_cluster
 _unavailable = pytest.StashKey[str]()
 
 
+@cache
+def _directory() -> Path:
+    # One for each process: two may run in one tree at the same time, and a second session in one
+    # process (mutmut's) finds the settings already read. A fork leaves without cleaning up.
+    directory = tempfile.TemporaryDirectory(prefix="credits-sqlite-")
+    atexit.register(directory.cleanup)
+    return Path(directory.name)
+
+
 @contextmanager
 def _sqlite() -> Iterator[str]:
-    # A directory for each session: two may run in one tree at the same time.
-    with tempfile.TemporaryDirectory(prefix="credits-sqlite-") as directory:
-        yield f"sqlite:///{Path(directory, 'credits.sqlite3')}"
+    yield f"sqlite:///{_directory() / 'credits.sqlite3'}"
 
 
 ENGINES: dict[str, Callable[[], AbstractContextManager[str]]] = {

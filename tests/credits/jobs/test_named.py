@@ -1,11 +1,15 @@
 """credits.jobs.named: the jobs by name, for whoever starts them from elsewhere."""
 
+from dataclasses import fields
+
 import pytest
 from django.db import DatabaseError
 
 from credits.jobs import named
 from credits.jobs.named import Ending, JobName, run_job
+from credits.jobs.notices import SendReport
 from credits.jobs.pausing import pause_job
+from credits.jobs.running import Watch
 from credits.models import JobPause, JobRun
 from tests.factories import AUGUST, JULY_15, MARCH, make_professional, make_run
 
@@ -91,3 +95,60 @@ class TestRunJob:
 
         assert outcome.ending == Ending.SUCCEEDED
         assert outcome.message == "Sent 0, failed 0, parked 0 notices."
+
+
+def send_report(**counts):
+    """Return what a call that sent 1,200 notices says of itself."""
+    none = {field.name: 0 for field in fields(SendReport)}
+    return SendReport(**none | {"sent": 1_200, "was_stopped": False, "given_up": ""} | counts)
+
+
+class TestWhatAJobIsAsked:
+    @pytest.mark.parametrize(
+        ("name", "function", "asked"),
+        [
+            (JobName.RESET, "reset_monthly_credits", {"trigger": "http"}),
+            (JobName.EXPIRY, "expire_credits", {"trigger": "http"}),
+            (JobName.SENDING, "send_notices", {}),
+        ],
+    )
+    def test_is_what_the_caller_said(self, monkeypatch, name, function, asked):
+        heard = []
+
+        def refuse(**arguments):
+            heard.append(arguments)
+            raise DatabaseError
+
+        monkeypatch.setattr(named, function, refuse)
+        watch = Watch()
+
+        outcome = run_job(name, as_of=MARCH, trigger="http", watch=watch)
+
+        assert heard == [{"as_of": MARCH, "watch": watch, **asked}]
+        assert heard[0]["watch"] is watch
+        assert (outcome.job, outcome.message) == (name, "DatabaseError")
+
+
+class TestWhatBecameOfSending:
+    @pytest.mark.parametrize(
+        ("counts", "ending", "message"),
+        [
+            ({}, "succeeded", "Sent 1,200, failed 0, parked 0 notices."),
+            ({"failed": 1_300}, "partial", "Sent 1,200, failed 1,300, parked 0 notices."),
+            ({"parked": 1_400}, "partial", "Sent 1,200, failed 0, parked 1,400 notices."),
+            (
+                {"was_stopped": True, "failed": 1},
+                "interrupted",
+                "Sent 1,200, failed 1, parked 0 notices.",
+            ),
+            ({"given_up": "Mail is down.", "was_stopped": True}, "failed", "Mail is down."),
+        ],
+        ids=["all", "failed", "parked", "stopped", "given up"],
+    )
+    def test_is_told(self, monkeypatch, counts, ending, message):
+        monkeypatch.setattr(named, "send_notices", lambda **_: send_report(**counts))
+
+        outcome = run_job(JobName.SENDING, as_of=MARCH, trigger="http")
+
+        assert (outcome.job, outcome.ending, outcome.message) == (JobName.SENDING, ending, message)
+        assert outcome.run_id is None
