@@ -37,7 +37,7 @@ coverage: $(DEV) ## List what the tests miss on both engines; of ledger/ and eng
 		COVERAGE_FILE=.coverage.$$engine $(VENV)/bin/python -m pytest -q --engine=$$engine \
 			--cov --cov-report= $(ARGS) || exit 1; \
 	done
-	@$(VENV)/bin/coverage combine --quiet
+	@$(VENV)/bin/coverage combine --quiet >/dev/null
 	@$(VENV)/bin/coverage report
 	@$(VENV)/bin/coverage report --include='credits/ledger/*,credits/engine/*' --fail-under=100 \
 		>/dev/null || { echo "Branches of ledger/ or engine/ are not covered: see above."; exit 1; }

@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 from django.db import DatabaseError
 
+from credits.exceptions import RunAlreadyActive, RunFailed
 from credits.jobs import named
 from credits.jobs.named import Ending, JobName, run_job
 from credits.jobs.notices import SendReport
@@ -127,6 +128,49 @@ class TestWhatAJobIsAsked:
         assert heard == [{"as_of": MARCH, "watch": watch, **asked}]
         assert heard[0]["watch"] is watch
         assert (outcome.job, outcome.message) == (name, "DatabaseError")
+
+    def test_is_watched_by_nobody_unless_somebody_does(self, monkeypatch):
+        heard = []
+
+        def hear(**arguments):
+            heard.append(arguments["watch"])
+            return send_report()
+
+        monkeypatch.setattr(named, "send_notices", hear)
+
+        run_job(JobName.SENDING, as_of=MARCH, trigger="http")
+
+        assert isinstance(heard[0], Watch)
+
+
+class TestWhatARunRefused:
+    @pytest.mark.parametrize(
+        ("error", "ending"),
+        [
+            (RunFailed(job="expiry", run_id=7, error="gone"), Ending.FAILED),
+            (
+                RunAlreadyActive(job="expiry", run_id=7, host="elsewhere", heartbeat_at=MARCH),
+                Ending.ALREADY_ACTIVE,
+            ),
+        ],
+        ids=["failed", "active"],
+    )
+    def test_is_told_with_the_run(self, monkeypatch, error, ending):
+        def refuse(**arguments):
+            raise error
+
+        monkeypatch.setattr(named, "expire_credits", refuse)
+
+        outcome = run_job(JobName.EXPIRY, as_of=MARCH, trigger="http")
+
+        assert outcome == named.Outcome(JobName.EXPIRY, ending, str(error), 7)
+
+    def test_is_told_of_the_job_that_ended_well(self):
+        make_professional(paid=5)
+
+        outcomes = [run_job(name, as_of=AUGUST, trigger="http") for name in JobName]
+
+        assert [outcome.job for outcome in outcomes] == list(JobName)
 
 
 class TestWhatBecameOfSending:
