@@ -168,9 +168,11 @@ class TestWhatARunRefused:
     def test_is_told_of_the_job_that_ended_well(self):
         make_professional(paid=5)
 
-        outcomes = [run_job(name, as_of=AUGUST, trigger="http") for name in JobName]
+        names = [JobName.RESET, JobName.EXPIRY, JobName.SENDING]
 
-        assert [outcome.job for outcome in outcomes] == list(JobName)
+        outcomes = [run_job(name, as_of=AUGUST, trigger="http") for name in names]
+
+        assert [outcome.job for outcome in outcomes] == names
 
 
 class TestWhatBecameOfSending:

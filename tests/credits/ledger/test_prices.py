@@ -120,6 +120,17 @@ class TestARefund:
 
         assert sum(parts) == Decimal(price)
 
+    def test_of_a_lots_first_credit_begins_at_its_first_cent(self, aisha):
+        book(aisha, 3, "0.10")
+        book(aisha, 2, "1")
+        spent = use(aisha, 5)
+        undo(spent, 2, at=AUGUST)
+
+        (refunded,) = undo(spent, 1, at=AUGUST)
+
+        # Its second credit would be worth 0.04.
+        assert refunded.price == Decimal("0.03")
+
     def test_converts_no_currency(self, aisha):
         book(aisha, 3, "10")
         book(aisha, 3, "30", "USD")
