@@ -126,7 +126,9 @@ def user(option: str, text: str) -> ProfessionalId:
             user_model._meta.get_field(field)
         except FieldDoesNotExist:
             raise bad_argument(f"{option}: users have no e-mail here; give an id.") from None
-        found = users.filter(**{f"{field}__iexact": text}).first()
+        # What is not UTF-8 comes as half surrogates, which no database takes.
+        is_text = text.isprintable()
+        found = users.filter(**{f"{field}__iexact": text}).first() if is_text else None
     else:
         try:
             found = users.filter(pk=user_model._meta.pk.to_python(text)).first()

@@ -26,13 +26,16 @@ def question(options: dict[str, Any]) -> Callable[[str], SealReport] | None:
             if options[name]:
                 raise arguments.bad_argument(f"--{name} goes with --seals.")
         return None
+    known = options["known"]
+    if known and not (known.isascii() and known.isprintable()):
+        raise arguments.bad_argument(f"--known: “{known}” is no code of a seal.")
     since = arguments.day("--since", options["since"]) if options["since"] else None
     settings = get_settings()
     keys = [key for key in (settings.seal_key, *settings.seal_old_keys) if key]
     if not keys:
         raise CommandError(str(NoSealKey()))
     return lambda using: check_seals(
-        keys=keys, as_of=timezone.now(), since=since, known=options["known"], using=using
+        keys=keys, as_of=timezone.now(), since=since, known=known, using=using
     )
 
 

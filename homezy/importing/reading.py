@@ -56,7 +56,12 @@ class ExportFiles:
         Raises:
             SourceUnusable: the directory or a file is missing, or there are two for a collection.
         """
-        if not directory.exists():
+        try:
+            is_there = directory.exists()
+        except OSError as error:
+            # A name that is too long, for one.
+            raise SourceUnusable(f"{directory} cannot be read: {error.strerror}.") from error
+        if not is_there:
             raise SourceUnusable(f"There is no {directory}.")
         if not directory.is_dir():
             raise SourceUnusable(

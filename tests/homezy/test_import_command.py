@@ -225,11 +225,12 @@ class TestCommand:
             (("/nowhere",), "There is no /nowhere."),
             ((DATA, "--uri", "mongodb://x/y"), "Name either the directory"),
             ((DATA, "--shift-to", "2026-13"), "--shift-to: “2026-13” is not a month"),
+            (("a" * 300,), "a cannot be read: File name too long."),
             ((DATA, "--shift-to=--"), "“--” is no"),
             ((DATA.parent,), "holds no users.json (nor .jsonl or .bson, plain or .gz); did you"),
             (("--uri", "mongodb://127.0.0.1"), "The URI names no database"),
         ],
-        ids=["nothing", "nowhere", "both", "month", "dashes", "above", "uri"],
+        ids=["nothing", "nowhere", "both", "month", "long", "dashes", "above", "uri"],
     )
     def test_refuses_bad_arguments_in_a_sentence(self, arguments, message):
         with pytest.raises(CommandError) as refused:

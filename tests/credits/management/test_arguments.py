@@ -112,7 +112,19 @@ class TestProfessionals:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "0", "-1", "405", "9" * 30, "aisha", "omar@example.com", "1.5", "%@%"],
+        [
+            "",
+            "0",
+            "-1",
+            "405",
+            "9" * 30,
+            "aisha",
+            "omar@example.com",
+            "1.5",
+            "%@%",
+            "@\udc80",
+            "\udc80",
+        ],
     )
     def test_are_refused_when_unknown(self, text):
         make_user(email="aisha@example.com")

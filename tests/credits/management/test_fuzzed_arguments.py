@@ -12,6 +12,7 @@ from functools import cache
 from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
+from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
 from django.db import connection, transaction
@@ -121,21 +122,30 @@ def exit_codes(name):
     return {0, USAGE} | {int(code) for code in re.findall(r" {2,}(\d+)  ", table)}
 
 
+def tables():
+    return {
+        model._meta.db_table: sorted(model._base_manager.values_list(), key=repr)
+        for model in apps.get_models()
+    }
+
+
 @contextmanager
-def watched_and_undone():
-    """Yield the statements that write, and take back what they wrote."""
-    written = []
+def undone():
+    """Take back what is written; yield a question: did anything that was written stay?"""
+    before = []
 
     def watch(execute, sql, params, many, context):
-        if sql.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE")):
-            written.append(sql)
+        # Only who writes is worth reading all tables for.
+        if not before and sql.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE")):
+            before.append(None)
+            before[0] = tables()
         return execute(sql, params, many, context)
 
     block = transaction.atomic()
     # So that a job may open its own, which must be the outermost.
     block._from_testcase = True  # noqa: SLF001
     with block, connection.execute_wrapper(watch):
-        yield written
+        yield lambda: bool(before) and tables() != before[0]
         transaction.set_rollback(True)
 
 
@@ -166,15 +176,16 @@ class TestACommand:
         words = ["--dry-run"] * has_dry_run(name) + data.draw(asked(name), label="words")
         files = sorted(marketplace.rglob("*"))
 
-        with watched_and_undone() as written:
+        with undone() as something_stays:
             answer = call(name, words)
+            has_written = something_stays()
 
         assert answer.code in exit_codes(name)
         if answer.code:
             assert len(re.findall("^CommandError: |: error: ", answer.err, re.MULTILINE)) == 1
             assert sorted(marketplace.rglob("*")) == files
         if answer.code or has_dry_run(name):
-            assert written == []
+            assert not has_written
 
 
 class TestNotAsked:

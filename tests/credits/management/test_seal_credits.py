@@ -144,6 +144,7 @@ class TestVerifying:
         [
             (("--since", "2026-03-01"), "--since goes with --seals."),
             (("--known", "abc"), "--known goes with --seals."),
+            (("--seals", "--known", "\udc80"), "--known: “\udc80” is no code of a seal."),
             (
                 ("--seals", "--since", "May"),
                 "--since: “May” is not a day; write one like 2026-11-01.",
