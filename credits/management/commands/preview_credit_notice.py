@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class Command(BaseCommand):
             ):
                 path = directory / f"{kind}-{message.recipient.language}.{suffix}"
                 path.write_text(content, encoding="utf-8")
-                self.stdout.write(str(path))
+                # A name that is not UTF-8 can be a file's, and cannot be printed.
+                self.stdout.write(os.fsencode(path).decode(errors="replace"))
         except OSError as error:
             raise arguments.bad_argument(
                 f"--output: {directory} cannot be written to: {error.strerror}."

@@ -32,6 +32,12 @@ class TestPreviewCreditNotice:
         assert html.read_text(encoding="utf-8").startswith("<!doctype html>")
         assert text.read_text(encoding="utf-8").startswith("Subject: ")
 
+    def test_prints_a_path_that_is_not_utf_8_as_well_as_it_can(self, tmp_path: Path):
+        lines = run("reset", "--output", f"{tmp_path}/\udcff")
+
+        assert f"{tmp_path}/\ufffd/reset-en.html" in lines
+        assert (tmp_path / "\udcff" / "reset-en.html").exists()
+
     def test_sends_nothing(self, tmp_path: Path):
         run("reset", "--output", str(tmp_path))
 
