@@ -14,7 +14,7 @@ From 4 on everything follows from the rows that 3 wrote.
 from datetime import datetime
 
 from django.db import connections
-from django.db.models import Count, F, Max, Q, QuerySet, Sum, Value, Window
+from django.db.models import BooleanField, Count, F, Func, Max, Q, QuerySet, Sum, Value, Window
 from django.db.models.functions import Coalesce
 from django.db.models.functions.json import JSONObject
 
@@ -30,6 +30,7 @@ from credits.models import (
     JobRun,
     TransactionType,
 )
+from credits.models.balances import ProfessionalId
 
 
 def due_lots(*, as_of: datetime, using: str) -> QuerySet[CreditTransaction]:
@@ -87,7 +88,23 @@ def _lock_owners(due: QuerySet[CreditTransaction], *, using: str) -> Q:
         .order_by("professional_id")
         .values_list("professional_id", flat=True)
     )
-    return Q(professional__in=list(keys))
+    return Q(_AnyOf(F("professional_id"), _array(list(keys))))
+
+
+class _AnyOf(Func):
+    """``key = ANY(array)``: one parameter, where IN has thousands to write out and to parse."""
+
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
+def _array(keys: list[ProfessionalId]) -> Value:
+    # Not at the top: the module wants psycopg, which who runs on SQLite may not have.
+    from django.contrib.postgres.fields import ArrayField  # noqa: PLC0415
+
+    key = CreditBalance._meta.get_field("professional").target_field
+    return Value(keys, output_field=ArrayField(key))
 
 
 def _insert_expiries(
