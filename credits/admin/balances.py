@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import lazy
@@ -50,7 +52,8 @@ class CreditBalanceAdmin(GrantAndAdjust, OwnPage):
     page_template = "credits/admin/professional.html"
     list_display = ("who", "total", "free", "paid", "expires_next", "last_reset")
     list_display_links = None
-    list_filter = (VerifiedFilter, ExpiringFilter, HoldingFilter)
+    # The cheapest first: SQLite asks them of each row in this order.
+    list_filter = (HoldingFilter, ExpiringFilter, VerifiedFilter)
     list_select_related = ("professional",)
     # By key alone: to sort a million rows by what they hold takes longer than anybody waits.
     ordering = ("professional_id",)
@@ -79,6 +82,19 @@ class CreditBalanceAdmin(GrantAndAdjust, OwnPage):
         if ExpiringFilter.parameter_name in request.GET:
             pages.most = MOST_LOSING
         return pages
+
+    def key_finder(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> Callable[[int], list[Any]]:
+        """
+        Return what finds the keys; of who holds nothing, of whom no index knows, by reading all.
+
+        The coalesce keeps the index of the keys out: to look up a million balances in their order
+        takes three times as long as to read them as they lie, and to sort the few that are meant.
+        """
+        if HoldingFilter.parameter_name in request.GET:
+            queryset = queryset.order_by(Coalesce("pk", "pk"))
+        return super().key_finder(request, queryset)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("professional")
