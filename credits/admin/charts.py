@@ -6,7 +6,7 @@ coloured by the classes of ``admin.css``. Time runs from the side on which readi
 runs right to left in Arabic. A drawing is ``WIDTH`` units wide and scales with its frame.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,13 +14,23 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language_bidi
-from django.utils.translation import gettext as _
 
-WIDTH = 480
-_AXIS = 46
-"""Units for the numbers beside the vertical axis."""
+from credits.admin.shapes import (
+    AXIS,
+    FOOT,
+    PLOT,
+    TOP,
+    WIDTH,
+    Scale,
+    coordinate,
+    legend_of,
+    linked,
+    minor_class,
+    mirrored,
+    rect,
+    sentence,
+)
 
-_TOP, _PLOT, _FOOT = 10, 150, 22
 _STRIP = 70
 _LEAST = 1.5
 """Units of the smallest shape: what is not nothing is seen."""
@@ -72,15 +82,15 @@ def bar_chart(bars: Sequence[Bar], *, title: str, legend: Sequence[str], empty: 
         empty: the sentence that stands there if there is nothing to draw.
     """
     if not any(part.value for bar in bars for part in bar.parts):
-        return _sentence(empty)
+        return sentence(empty)
     highest = max(sum(p.value for p in bar.parts if p.value > 0) for bar in bars)
     lowest = min(sum(p.value for p in bar.parts if p.value < 0) for bar in bars)
-    scale = _Scale.over(lowest, highest)
-    slot = (WIDTH - _AXIS) / len(bars)
+    scale = Scale.over(lowest, highest)
+    slot = (WIDTH - AXIS) / len(bars)
     width = min(slot * 0.7, 34)
     shapes, labels = [], []
     for place, bar in enumerate(bars):
-        middle = _AXIS + slot * (place + 0.5)
+        middle = AXIS + slot * (place + 0.5)
         up, down = scale.y(0), scale.y(0)
         for part in bar.parts:
             if not part.value:
@@ -89,28 +99,28 @@ def bar_chart(bars: Sequence[Bar], *, title: str, legend: Sequence[str], empty: 
             up, down = (up - height, down) if part.value > 0 else (up, down + height)
             top = up if part.value > 0 else down - height
             shapes.append(
-                _linked(
-                    _rect(middle - width / 2, top, width, height, f"series-{part.series}"),
+                linked(
+                    rect(middle - width / 2, top, width, height, f"series-{part.series}"),
                     part.title,
                     part.url,
                 )
             )
-        minor = _minor(place, len(bars))
+        minor = minor_class(place, len(bars))
         # Arabic has no short names of months: where there are many, every second has to do.
         if not (minor and get_language_bidi() and len(bars) > 8):
-            labels.append((_mirror(middle), _TOP + _PLOT + 15, minor, bar.label))
+            labels.append((mirrored(middle), TOP + PLOT + 15, minor, bar.label))
     return format_html(
         '<svg class="credits-chart" viewBox="0 0 {} {}" preserveAspectRatio="xMidYMid meet"'
         ' role="group" aria-label="{}">{}{}{}</svg>{}',
         WIDTH,
-        _TOP + _PLOT + _FOOT,
+        TOP + PLOT + FOOT,
         title,
         scale.drawn(),
         format_html_join("", "{}", ((shape,) for shape in shapes)),
         format_html_join(
             "", '<text x="{}" y="{}" text-anchor="middle" class="{}">{}</text>', labels
         ),
-        _legend((f"series-{number}", words) for number, words in enumerate(legend, 1)),
+        legend_of((f"series-{number}", words) for number, words in enumerate(legend, 1)),
     )
 
 
@@ -126,7 +136,7 @@ def run_strip(
         empty: the sentence that stands there if there is no run.
     """
     if not beats:
-        return _sentence(empty)
+        return sentence(empty)
     longest = max(beat.seconds for beat in beats) or 1
     # A short history keeps thin bars: a strip of two runs is not two walls.
     slot = WIDTH / max(len(beats), 30)
@@ -135,16 +145,16 @@ def run_strip(
     for place, beat in enumerate(beats):
         height = max(beat.seconds / longest * (_STRIP - 12), 4)
         start = place * slot + (slot - width) / 2
-        shape = _rect(start, _STRIP - height, width, height, beat.tone)
+        shape = rect(start, _STRIP - height, width, height, beat.tone)
         if sign := TONES[beat.tone]:
             shape = format_html(
                 '{}<text class="credits-sign" x="{}" y="{}" text-anchor="middle">{}</text>',
                 shape,
-                _mirror(start + width / 2),
-                _number(_STRIP - height - 3),
+                mirrored(start + width / 2),
+                coordinate(_STRIP - height - 3),
                 sign,
             )
-        shapes.append(_linked(shape, beat.title, beat.url))
+        shapes.append(linked(shape, beat.title, beat.url))
     return format_html(
         '<svg class="credits-chart credits-chart--strip" viewBox="0 0 {} {}"'
         ' preserveAspectRatio="xMidYMid meet" role="group" aria-label="{}">{}</svg>{}',
@@ -152,7 +162,7 @@ def run_strip(
         _STRIP,
         title,
         format_html_join("", "{}", ((shape,) for shape in shapes)),
-        _legend(legend),
+        legend_of(legend),
     )
 
 
@@ -173,24 +183,24 @@ def step_chart(
         until: where the last level ends; at the last point if not given.
     """
     if not points:
-        return _sentence(empty)
+        return sentence(empty)
     begin, end = points[0][0], max(until or points[-1][0], points[-1][0])
     span = (end - begin).total_seconds() or 1.0
-    scale = _Scale.over(0, max(1, *(value for _at, value in points)))
+    scale = Scale.over(0, max(1, *(value for _at, value in points)))
     # A single moment is a level too, not a line of no length.
     whole = end == begin
 
     def x(moment: datetime) -> str:
         share = 1.0 if whole else (moment - begin).total_seconds() / span
-        return _mirror(_AXIS + share * (WIDTH - _AXIS - 4))
+        return mirrored(AXIS + share * (WIDTH - AXIS - 4))
 
-    start = _mirror(float(_AXIS))
-    steps = [f"M{start} {_number(scale.y(points[0][1]))}"]
+    start = mirrored(float(AXIS))
+    steps = [f"M{start} {coordinate(scale.y(points[0][1]))}"]
     for moment, value in points[1:]:
-        steps.append(f"H{x(moment)}V{_number(scale.y(value))}")
+        steps.append(f"H{x(moment)}V{coordinate(scale.y(value))}")
     steps.append(f"H{x(end)}")
     path = "".join(steps)
-    ground = _number(scale.y(0))
+    ground = coordinate(scale.y(0))
     ticks = [begin + (end - begin) * part / 4 for part in range(5)]
     # Both ends stay inside the drawing: "start" and "end" are sides of the text, whose own
     # direction is fixed here so that they mean left and right.
@@ -199,10 +209,10 @@ def step_chart(
         sides.reverse()
     labels = [
         (
-            _mirror(_AXIS + part / 4 * (WIDTH - _AXIS - 4)),
-            _TOP + _PLOT + 15,
+            mirrored(AXIS + part / 4 * (WIDTH - AXIS - 4)),
+            TOP + PLOT + 15,
             side,
-            _minor(part, 5),
+            minor_class(part, 5),
             # Short, so that five stand side by side; within a year the month says which it is.
             date_format(moment, "j M" if span < 86_400 * 300 else "M Y"),
         )
@@ -214,7 +224,7 @@ def step_chart(
         ' role="img" aria-label="{}"><title>{}</title>{}<path class="area" d="{}"/>'
         '<path class="line" d="{}"/>{}</svg>',
         WIDTH,
-        _TOP + _PLOT + _FOOT,
+        TOP + PLOT + FOOT,
         title,
         title,
         scale.drawn(),
@@ -226,114 +236,3 @@ def step_chart(
             labels,
         ),
     )
-
-
-def short_number(value: float) -> str:
-    """Return a number for an axis, as ``1.5M``, ``20k`` or ``300``."""
-    for size, words in ((1_000_000, _("%(number)sM")), (1_000, _("%(number)sk"))):
-        if abs(value) >= size:
-            return words % {"number": _number(value / size)}
-    return str(round(value))
-
-
-def nice_step(span: float, *, steps: int = 4) -> int:
-    """Return the least of 1, 2, 5, 10, 20, … that divides ``span`` into ``steps`` at most."""
-    size = 1
-    while True:
-        for step in (size, 2 * size, 5 * size):
-            if step * steps >= span:
-                return step
-        size *= 10
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """The vertical axis: round numbers around everything that is drawn."""
-
-    ticks: tuple[int, ...]
-
-    @classmethod
-    def over(cls, lowest: int, highest: int) -> "_Scale":
-        step = nice_step(highest - lowest)
-        first, last = lowest // step, -(-highest // step)
-        return cls(tuple(number * step for number in range(first, last + 1)))
-
-    @property
-    def unit(self) -> float:
-        return _PLOT / (self.ticks[-1] - self.ticks[0])
-
-    def y(self, value: float) -> float:
-        return _TOP + (self.ticks[-1] - value) * self.unit
-
-    def drawn(self) -> SafeString:
-        # Beside the axis on the side on which reading begins; digits read left to right anyway.
-        side = "start" if get_language_bidi() else "end"
-        left, right = sorted((float(_mirror(_AXIS)), float(_mirror(WIDTH))))
-        return format_html_join(
-            "",
-            '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-            '<text x="{}" y="{}" direction="ltr" text-anchor="{}">{}</text>',
-            (
-                (
-                    "grid" if tick else "grid zero",
-                    _number(left),
-                    _number(right),
-                    _number(self.y(tick)),
-                    _number(self.y(tick)),
-                    _mirror(_AXIS - 6),
-                    _number(self.y(tick) + 4),
-                    side,
-                    short_number(tick),
-                )
-                for tick in self.ticks
-            ),
-        )
-
-
-def _linked(shape: SafeString, title: str, url: str) -> SafeString:
-    if not url:
-        return format_html(
-            '<g role="img" aria-label="{}"><title>{}</title>{}</g>', title, title, shape
-        )
-    return format_html(
-        '<a href="{}" aria-label="{}"><title>{}</title>{}</a>', url, title, title, shape
-    )
-
-
-def _rect(start: float, top: float, width: float, height: float, name: str) -> SafeString:
-    left = WIDTH - start - width if get_language_bidi() else start
-    return format_html(
-        '<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="1.5"/>',
-        name,
-        *(_number(value) for value in (left, top, width, height)),
-    )
-
-
-def _legend(entries: Iterable[tuple[str, str]]) -> SafeString:
-    return format_html(
-        '<ul class="credits-legend">{}</ul>',
-        format_html_join(
-            "",
-            '<li><svg class="credits-chart" viewBox="0 0 12 12" aria-hidden="true">'
-            '<rect class="{}" width="12" height="12" rx="3"/></svg>{}</li>',
-            entries,
-        ),
-    )
-
-
-def _sentence(words: str) -> SafeString:
-    return format_html('<p class="credits-note">{}</p>', words)
-
-
-def _minor(place: int, count: int) -> str:
-    # A narrow screen leaves every second label out; the last one stays.
-    return "minor" if (count - place) % 2 == 0 else ""
-
-
-def _mirror(x: float) -> str:
-    return _number(WIDTH - x if get_language_bidi() else x)
-
-
-def _number(value: float) -> str:
-    """Return a coordinate: with a point in every language, and short."""
-    return f"{value:.1f}".removesuffix(".0")

@@ -6,17 +6,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from django.utils import translation
 
-from credits.admin.charts import (
-    WIDTH,
-    Bar,
-    Beat,
-    Part,
-    bar_chart,
-    nice_step,
-    run_strip,
-    short_number,
-    step_chart,
-)
+from credits.admin.charts import Bar, Beat, Part, bar_chart, run_strip, step_chart
+from credits.admin.shapes import WIDTH
 from tests.factories import APRIL, FEBRUARY, JANUARY, MARCH
 
 PROBE = '"><script>alert(1)</script>'
@@ -139,18 +130,3 @@ class TestStepChart:
 
     def test_is_a_sentence_without_points(self):
         assert "No balance." in step_chart([], title="Balance", empty="No balance.")
-
-
-class TestNumbers:
-    @pytest.mark.parametrize(
-        ("value", "short"),
-        [(0, "0"), (999, "999"), (-500_000, "-500k"), (20_000, "20k"), (1_500_000, "1.5M")],
-    )
-    def test_are_short(self, value: int, short: str):
-        assert short_number(value) == short
-
-    @pytest.mark.parametrize(
-        ("span", "step"), [(0, 1), (3, 1), (5, 2), (17, 5), (40, 10), (4_100, 2_000)]
-    )
-    def test_have_round_steps(self, span: int, step: int):
-        assert nice_step(span) == step
