@@ -202,6 +202,12 @@ def _runners(plan: Plan, engine: str) -> Iterable[Finding]:
     yield storm(periods=plan.months, control_periods=5)
 
 
+def _tamper(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.tamper import behind, migrations, refused
+
+    return (experiment() for experiment in (refused, behind, migrations))
+
+
 EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "latency": _latency,
     "kills": _kill_storm,
@@ -210,6 +216,7 @@ EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "database-crash": _database_crash,
     "bad-rows": _bad_rows,
     "full-disk": _full_disk,
+    "tamper": _tamper,
     "model": _model,
     "runners": _runners,
     "time": _time,

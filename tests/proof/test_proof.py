@@ -7,7 +7,7 @@ nothing can go wrong shows nothing.
 
 import pytest
 
-from proof import runner_storm
+from proof import runner_storm, tamper
 from proof.bad_rows import JOBS, bad_rows
 from proof.crash_points import SCENES as CRASH_SCENES
 from proof.crash_points import every_point
@@ -84,6 +84,15 @@ def test_eight_runners_and_one_that_sleeps_reset_each_month_once():
 
 def test_a_lot_expires_to_the_microsecond_whatever_its_month():
     assert months_without_the_day().against == []
+
+
+@pytest.mark.parametrize("experiment", [tamper.refused, tamper.behind])
+def test_the_ledger_is_edited_by_nobody_unseen(experiment):
+    assert experiment().against == []
+
+
+def test_a_migrate_puts_the_triggers_back():
+    assert tamper.migrations(since="0008_alerts").against == []
 
 
 class TestFinding:
