@@ -12,7 +12,7 @@ from proof.bad_rows import JOBS, bad_rows
 from proof.crash_points import SCENES as CRASH_SCENES
 from proof.crash_points import every_point
 from proof.database_crash import crashes
-from proof.findings import Finding, table
+from proof.findings import Finding, page, table
 from proof.full_disk import COMMANDS, full_disk
 from proof.kill_storm import SCENES, storm
 from proof.life_goes_on import life_goes_on
@@ -122,3 +122,10 @@ class TestFinding:
         (*_, line) = table([self.make(remarks="2 came too late")]).splitlines()
 
         assert " ".join(line.split()) == "kills sqlite 9 kills 0 4 of 5 1.0 2 came too late"
+
+    def test_is_one_row_of_the_page(self):
+        lines = page([self.make()], "2026-11-26, seed 7").splitlines()
+
+        assert "2026-11-26, seed 7" in lines[2]
+        assert "| kills | sqlite | 9 kills | 0 | 4 of 5 | 1.0 |  |" in lines
+        assert lines[-1] == "Nothing lost, nothing doubled; every control failed as it must."
