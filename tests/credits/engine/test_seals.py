@@ -5,11 +5,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
+from uuid import UUID
 
 import pytest
 from django.conf import settings as project
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from credits.engine import seals
 from credits.exceptions import NoSealKey, SealsBroken
@@ -137,6 +138,28 @@ class TestASeal:
         assert breaches()[0] == (
             f"{THIRD}: its key {seals.key_id(ANOTHER_KEY)} is none of SEAL_KEY and SEAL_OLD_KEYS"
         )
+
+    def test_whose_mark_was_made_with_a_key_of_somebody_else_is_seen(self, life):
+        SealMark.objects.update(key_id=seals.key_id(ANOTHER_KEY))
+
+        assert breaches() == [
+            f"{THIRD}: the mark's key {seals.key_id(ANOTHER_KEY)}"
+            " is none of SEAL_KEY and SEAL_OLD_KEYS"
+        ]
+
+    def test_is_not_written_over_one_of_another_day_that_came_meanwhile(self, life, monkeypatch):
+        honest = seals.digest.content
+
+        def slow(**asked):
+            monkeypatch.setattr(seals.digest, "content", honest)
+            close_day(4)
+            return honest(**asked)
+
+        monkeypatch.setattr(seals.digest, "content", slow)
+
+        with pytest.raises(SealsBroken, match="another seal was written meanwhile"):
+            close_day(3)
+        assert breaches() == []
 
     @pytest.mark.parametrize(
         ("numbers", "told"),
@@ -430,3 +453,19 @@ class TestDigest:
             cursor.execute(f"UPDATE credits_credittransaction SET {change}")
 
         assert seals.digest.content(after=None, through=end, using="default").digest != before
+
+
+@pytest.mark.django_db
+class TestAKeyThatIsAUuid:
+    def test_reads_the_same_on_both_engines(self):
+        """As a host's users may have: PostgreSQL writes dashes, SQLite keeps none."""
+        key = UUID("0b0e7a52-6a6f-4f0e-8f0b-6f3b2d1c9a10")
+        field = models.UUIDField()
+        field.set_attributes_from_name("owner")
+        kept = {"postgresql": f"CAST('{key}' AS uuid)", "sqlite": f"'{key.hex}'"}
+
+        with connection.cursor() as cursor:
+            value = seals.digest._value(field, connection.vendor)  # noqa: SLF001
+            cursor.execute(f"SELECT {value} FROM (SELECT {kept[connection.vendor]} AS owner) rows")
+
+            assert cursor.fetchone() == (key.hex,)
