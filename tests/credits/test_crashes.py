@@ -20,6 +20,7 @@ from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Watch
 from credits.models import CreditBalance, CreditTransaction, JobRun
 from credits.periods import period_of
+from homezy.models import User, Verification
 from tests.books import broken_invariants
 from tests.crowds import crowd
 from tests.factories import (
@@ -259,10 +260,15 @@ class TestCommands:
             f"Run {run.pk} was interrupted after {run.chunk_count} chunks; what they did stays."
         )
         assert again == f"manage.py reset_monthly_credits --period {period} --chunk-size 1"
+        # Ten of those who are left show that it goes on.
+        left = CreditBalance.objects.exclude(last_reset_period=period).order_by("pk")
+        spared = list(left.values_list("pk", flat=True))[10:]
+        User.objects.filter(pk__in=spared).update(verification=Verification.REJECTED)
         with manage(*shlex.split(again)[1:]) as process:
             stdout, stderr = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, stderr) == (0, "")
-        assert JobRun.objects.latest("pk").success_count == 300 - run.success_count
+        assert JobRun.objects.latest("pk").success_count == 10
+        assert run.success_count + 10 + len(spared) == 300
         assert broken_invariants() == {}
 
     def test_killed_with_9_leave_the_rest_to_the_next_at_once(self):
