@@ -90,7 +90,7 @@ def page(findings: Sequence[Finding], conditions: str) -> str:
     ]
     return "\n".join(
         [
-            "# What the last proof found",
+            "---\norphan: true\n---\n\n# What the last proof found",
             "",
             f"Written by `make proof`: {conditions}. *Bad* counts trials that spoke against the",
             "app, *control* those in which its naive twin came to harm, as it must.",
