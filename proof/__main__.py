@@ -4,7 +4,9 @@ Nothing lost, nothing doubled: every experiment on both engines, and one table a
     .venv/bin/python -m proof                       about half an hour, on two cores
     .venv/bin/python -m proof --kills 10000         a longer storm
     .venv/bin/python -m proof --only life --engine postgresql --seed 7
+    .venv/bin/python -m proof --report docs/proof.md
 
+Each finding is printed as it is there, and Ctrl-C ends with the table of those that are.
 Each engine has a process and a database of its own, and experiments fork from it, so that hundreds
 of kills a minute are possible. Each experiment has a control that must fail: a naive implementation
 under the same fire. It ends with 1 if anything speaks against the app, or against an experiment.
@@ -18,10 +20,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from proof.findings import Finding, table
+from proof.findings import Finding, page, table
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -54,6 +59,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=2_000, help="in all (default: 2,000)")
     parser.add_argument("--operations", type=int, default=200_000, help="in all (default: 200,000)")
     parser.add_argument("--steps", type=int, default=10_000, help="of the model (default: 10,000)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page of it as well")
     options = parser.parse_args()
     engines = [options.engine] if options.engine else list(ENGINES)
     plan = Plan(
@@ -70,36 +76,45 @@ def main() -> None:
     )
     names = options.only or list(EXPERIMENTS)
     _say(f"seed {options.seed}; {', '.join(names)}; {' and '.join(engines)}")
-    begun = time.monotonic()
-    findings = sorted(_everywhere(engines, names, plan), key=lambda finding: finding.experiment)
+    begun, today = time.monotonic(), datetime.now(UTC).date()
+    findings: list[Finding] = []
+    # Ctrl-C ends it early, and what was found until then is shown.
+    with suppress(KeyboardInterrupt):
+        for finding in _everywhere(engines, names, plan):
+            minutes = (time.monotonic() - begun) / 60
+            findings.append(finding)
+            _say(f"{minutes:>5.1f} min  {finding.line}", *finding.against)
+            if options.report:
+                conditions = f"{today}, seed {options.seed}, {minutes:.0f} minutes"
+                options.report.write_text(page(findings, conditions), encoding="utf-8")
     _say(f"\n{table(findings)}\n")
     against = [sentence for finding in findings for sentence in finding.against]
-    _say("\n".join(against) or "Nothing lost, nothing doubled; every control failed as it must.")
-    _say(f"seed {options.seed}, {(time.monotonic() - begun) / 60:.0f} minutes")
-    sys.exit(bool(against))
+    if findings and not against:
+        _say("Nothing lost, nothing doubled; every control failed as it must.")
+    _say(*against, f"seed {options.seed}, {(time.monotonic() - begun) / 60:.0f} minutes")
+    sys.exit(bool(against) or not findings)
 
 
 def _everywhere(engines: list[str], names: list[str], plan: Plan) -> Iterator[Finding]:
     """Run the experiments on all engines at once; yield each finding when it is there."""
-    children = []
+    children = {}
     reading, writing = os.pipe()
     for engine in engines:
         if (child := os.fork()) == 0:
             os.close(reading)
             os._exit(_on_engine(engine, names, plan, writing))
-        children.append(child)
+        children[child] = engine
     os.close(writing)
     with os.fdopen(reading) as lines:
         for line in lines:
-            finding = Finding(**_as_tuples(json.loads(line)))
-            _say(
-                f"  {finding.engine}: {finding.experiment}, {finding.seconds:.0f} s",
-                *finding.against,
-            )
-            yield finding
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    if any(codes):
-        sys.exit("An experiment broke down: see above.")
+            yield Finding(**_as_tuples(json.loads(line)))
+    for child, engine in children.items():
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            yield _broke_down("the stage", engine, "see above")
+
+
+def _broke_down(name: str, engine: str, why: str) -> Finding:
+    return Finding(name, engine, 0, "trials", (f"it broke down: {why}",), 0, 0, 0.0)
 
 
 def _on_engine(engine: str, names: list[str], plan: Plan, writing: int) -> int:
@@ -108,13 +123,24 @@ def _on_engine(engine: str, names: list[str], plan: Plan, writing: int) -> int:
     try:
         with stage(engine), os.fdopen(writing, "w", buffering=1) as pipe:
             for name in names:
-                for finding in EXPERIMENTS[name](plan, engine):
+                for finding in _of_one(name, plan, engine):
                     # One write each: the two engines share the pipe.
                     pipe.write(json.dumps(asdict(finding)) + "\n")
+    except KeyboardInterrupt:
+        return 1
     except BaseException:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _of_one(name: str, plan: Plan, engine: str) -> Iterator[Finding]:
+    """Yield what an experiment finds; the others are made even if it breaks down."""
+    try:
+        yield from EXPERIMENTS[name](plan, engine)
+    except Exception as error:
+        traceback.print_exc()
+        yield _broke_down(name, engine, f"{type(error).__name__}, see above")
 
 
 def _kill_storm(plan: Plan, engine: str) -> Iterable[Finding]:
@@ -202,6 +228,12 @@ def _runners(plan: Plan, engine: str) -> Iterable[Finding]:
     yield storm(periods=plan.months, control_periods=5)
 
 
+def _tamper(plan: Plan, engine: str) -> Iterable[Finding]:
+    from proof.tamper import behind, migrations, refused
+
+    return (experiment() for experiment in (refused, behind, migrations))
+
+
 EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "latency": _latency,
     "kills": _kill_storm,
@@ -210,6 +242,7 @@ EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
     "database-crash": _database_crash,
     "bad-rows": _bad_rows,
     "full-disk": _full_disk,
+    "tamper": _tamper,
     "model": _model,
     "runners": _runners,
     "time": _time,

@@ -105,10 +105,15 @@ CONTROLS: dict[str, Callable[[], Scene]] = {
 }
 
 
-def every_point(name: str) -> Finding:
-    """Kill the app at each of its points, then, for a job, the control at each of its own."""
+def every_point(name: str, *, step: int = 1) -> Finding:
+    """
+    Kill the app at each of its points, then, for a job, the control at each of its own.
+
+    Args:
+        step: of the app's points take the first, then every so manieth.
+    """
     begun = time.monotonic()
-    points, complaints = _kill_at_each(SCENES[name])
+    points, complaints = _kill_at_each(SCENES[name], step)
     control_points, control_complaints = 0, []
     if name in CONTROLS:
         control_points, control_complaints = _kill_at_each(CONTROLS[name])
@@ -125,10 +130,11 @@ def every_point(name: str) -> Finding:
     )
 
 
-def _kill_at_each(set_scene: Callable[[], Scene]) -> tuple[int, list[str]]:
-    """Kill at point 1, in a new scene at point 2, until one lives; return how many died."""
+def _kill_at_each(set_scene: Callable[[], Scene], step: int = 1) -> tuple[int, list[str]]:
+    """Kill at point 1, in a new scene at a later one, until one lives; return how many died."""
     complaints = []
-    for number in count(1):
+    died = 0
+    for number in count(1, step):
         clear()
         scene = set_scene()
         exit_code = run_in_child(partial(_run_to, number, scene.act))
@@ -136,8 +142,9 @@ def _kill_at_each(set_scene: Callable[[], Scene]) -> tuple[int, list[str]]:
             complaints.append(f"killed at point {number}: {'; '.join(found)}")
         if exit_code == 0:
             break
+        died += 1
     clear()
-    return number - 1, complaints
+    return died, complaints
 
 
 def _run_to(number: int, act: Callable[[], object]) -> None:

@@ -1,11 +1,13 @@
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 import stamina
+from django.test import TransactionTestCase
 from django.utils import translation
 from hypothesis import settings
 
-from credits.engine import triggers
+from tests.flushing import empty_tables
 
 # The same examples every time: a suite that fails only now and then is believed by nobody. To look
 # further: pytest --hypothesis-profile=thorough tests/credits/test_model.py
@@ -21,19 +23,11 @@ def no_waiting() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def flushable_ledger(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let a transactional test be flushed: the ledger's triggers refuse the TRUNCATE otherwise."""
-    marker = request.node.get_closest_marker("django_db")
-    transactional = "transactional_db" in request.fixturenames or (
-        marker is not None and marker.kwargs.get("transaction", False)
-    )
-    if transactional:
-        request.getfixturevalue("transactional_db")
-    yield
-    if transactional:
-        # The flush sends post_migrate, which puts them back.
-        triggers.drop(using="default")
+@pytest.fixture(autouse=True, scope="session")
+def quick_flush() -> Iterator[None]:
+    """Let transactional tests be flushed: the ledger's triggers refuse Django's TRUNCATE."""
+    with mock.patch.object(TransactionTestCase, "_fixture_teardown", staticmethod(empty_tables)):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,12 @@ CLOSING = datetime(2026, 3, 2, 2, tzinfo=UTC)
 A_DAY = timedelta(days=1)
 
 
-def close_day(number: int = 0) -> DaySeal | None:
-    """Seal the day before ``CLOSING``, or one so many days after it."""
+def close_day(number: int = 0, *, since: datetime = CLOSING) -> DaySeal | None:
+    """Seal the day before ``since``, or one so many days after it."""
     if connection.in_atomic_block:
         # The test's own transaction is open for ever, and counting would wait for it.
         count_all()
-    return seal_days(as_of=CLOSING + number * A_DAY)
+    return seal_days(as_of=since + number * A_DAY)
 
 
 def count_all(*, anew: bool = False) -> None:

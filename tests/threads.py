@@ -11,8 +11,12 @@ from django.db import connection, connections
 
 from credits.exceptions import CreditsError
 
-TIMEOUT = 30
-"""Seconds after which a test gives up waiting; what it waits for takes milliseconds."""
+TIMEOUT = 120
+"""
+Seconds after which a test gives up waiting.
+
+What it waits for takes milliseconds, and on a machine that is busy with other things, seconds.
+"""
 
 Act = Callable[[], Any]
 Wrapper = Callable[..., Any]

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from credits.engine import triggers
 from homezy.models import User
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
@@ -30,13 +29,6 @@ def chromium(asynchronous: None) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-@pytest.fixture(autouse=True)
-def flushable_ledger(transactional_db: None) -> Iterator[None]:
-    """Let the database be flushed at the end; the flush puts the triggers back."""
-    yield
-    triggers.drop(using="default")
 
 
 @pytest.fixture(scope="module", autouse=True)

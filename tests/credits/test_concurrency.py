@@ -598,14 +598,10 @@ class TestDeadlocks:
     """Real ones, by locks taken in opposite orders; the one under test is made to lose."""
 
     @staticmethod
-    def _gives_in_first() -> None:
+    def _gives_in_after(patience: str) -> None:
+        """Set how long a wait of this connection lasts until it looks, once, for a deadlock."""
         with connection.cursor() as cursor:
-            cursor.execute("SET deadlock_timeout = '10ms'")
-
-    @staticmethod
-    def _holds_out() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET deadlock_timeout = '1min'")
+            cursor.execute("SELECT set_config('deadlock_timeout', %s, false)", [patience])
 
     def test_a_spend_that_lost_one_succeeds_in_the_end(self):
         aisha = make_professional(paid=50)
@@ -614,8 +610,15 @@ class TestDeadlocks:
         errors = []
 
         def spend_patiently() -> list[CreditTransaction]:
-            self._gives_in_first()
+            self._gives_in_after("10ms")
             return use(aisha, 20)
+
+        def lock_the_wrong_way_round() -> None:
+            self._gives_in_after("1min")
+            with transaction.atomic():
+                # The lot before the balance: not what anyone in this app does.
+                CreditTransaction.objects.select_for_update().get(pk=lot.pk)
+                CreditBalance.objects.select_for_update().get(pk=aisha.pk)
 
         def note_errors(execute: Callable[..., Any], *args: Any) -> Any:
             try:
@@ -625,16 +628,14 @@ class TestDeadlocks:
                 raise
 
         with threads() as started:
-            spending = started.start(spend_patiently, locked, note_errors, knock)
+            spending = started.start(spend_patiently, locked, note_errors)
             locked.wait()
-            self._holds_out()
-            with transaction.atomic():
-                # The lot before the balance: not what anyone in this app does.
-                CreditTransaction.objects.select_for_update().get(pk=lot.pk)
-                locked.resume()
-                knock.wait_until_blocked()
-                CreditBalance.objects.select_for_update().get(pk=aisha.pk)
+            rival = started.start(lock_the_wrong_way_round, knock)
+            # The spend comes second, so that there is a deadlock by the time it looks.
+            knock.wait_until_blocked()
+            locked.resume()
             spending.result()
+            rival.result()
 
         assert errors == ["40P01"]
         assert balance_of(aisha.pk).paid == 30
@@ -646,7 +647,8 @@ class TestDeadlocks:
         errors = []
 
         def reset_patiently() -> JobRun:
-            self._gives_in_first()
+            # It looks once: by then we must have come to wait for it.
+            self._gives_in_after("1s")
             return reset()
 
         def note_errors(execute: Callable[..., Any], *args: Any) -> Any:
@@ -656,7 +658,7 @@ class TestDeadlocks:
                 errors.append(error.__cause__.sqlstate)
                 raise
 
-        self._holds_out()
+        self._gives_in_after("1min")
         with threads() as started:
             with transaction.atomic():
                 use(omar, 10, at=MARCH)

@@ -7,12 +7,13 @@ nothing can go wrong shows nothing.
 
 import pytest
 
-from proof import runner_storm
+from proof import runner_storm, tamper
 from proof.bad_rows import JOBS, bad_rows
+from proof.crash_points import CONTROLS as CRASH_CONTROLS
 from proof.crash_points import SCENES as CRASH_SCENES
 from proof.crash_points import every_point
 from proof.database_crash import crashes
-from proof.findings import Finding, table
+from proof.findings import Finding, page, table
 from proof.full_disk import COMMANDS, full_disk
 from proof.kill_storm import SCENES, storm
 from proof.life_goes_on import life_goes_on
@@ -24,19 +25,25 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SEED = 42
 
+KILLS = 3
+"""Of each job; ``make proof`` kills 250 times as often."""
+
+STEP = 4
+"""Of a job's points every fourth; ``make proof`` takes all."""
+
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_a_killed_job_is_done_by_the_next(scene):
     # Its control needs luck at so few kills; that of the crash points needs none.
-    finding = storm(scene, kills=6, control_kills=0, seed=SEED)
+    finding = storm(scene, kills=KILLS, control_kills=0, seed=SEED)
 
     assert finding.complaints == ()
-    assert finding.trials == 6
+    assert finding.trials == KILLS
 
 
 @pytest.mark.parametrize("name", CRASH_SCENES)
 def test_no_crash_point_leaves_half_of_anything(name):
-    finding = every_point(name)
+    finding = every_point(name, step=STEP if name in CRASH_CONTROLS else 1)
 
     assert finding.against == []
     # At least: lock, key, row, balance, before COMMIT, after it.
@@ -86,6 +93,15 @@ def test_a_lot_expires_to_the_microsecond_whatever_its_month():
     assert months_without_the_day().against == []
 
 
+@pytest.mark.parametrize("experiment", [tamper.refused, tamper.behind])
+def test_the_ledger_is_edited_by_nobody_unseen(experiment):
+    assert experiment().against == []
+
+
+def test_a_migrate_puts_the_triggers_back():
+    assert tamper.migrations(since="0008_alerts").against == []
+
+
 class TestFinding:
     def make(self, **fields: object) -> Finding:
         plain = {"experiment": "kills", "engine": "sqlite", "trials": 9, "trial": "kills"}
@@ -113,3 +129,11 @@ class TestFinding:
         (*_, line) = table([self.make(remarks="2 came too late")]).splitlines()
 
         assert " ".join(line.split()) == "kills sqlite 9 kills 0 4 of 5 1.0 2 came too late"
+
+    def test_is_one_row_of_the_page(self):
+        text = page([self.make()], "2026-11-26, seed 7")
+
+        lines = text.splitlines()
+        assert "Written by `make proof`: 2026-11-26, seed 7." in text
+        assert "| kills | sqlite | 9 kills | 0 | 4 of 5 | 1.0 |  |" in lines
+        assert lines[-1] == "Nothing lost, nothing doubled; every control failed as it must."

@@ -5,25 +5,25 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
+from uuid import UUID
 
 import pytest
 from django.conf import settings as project
 from django.core.management import call_command
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import connection, models, transaction
 
 from credits.engine import seals
 from credits.exceptions import NoSealKey, SealsBroken
 from credits.jobs.expiry import expire_credits
 from credits.jobs.sealing import day_to_seal, seal_days
 from credits.models import (
-    CreditAllocation,
     CreditBalance,
     CreditTransaction,
     DaySeal,
     JobRun,
     SealMark,
 )
+from tests import forgeries
 from tests.books import broken_invariants
 from tests.factories import AUGUST, JANUARY, MARCH, buy, give, make_professional, undo, use
 from tests.sealing import A_DAY, CLOSING, breaches, close_day, count_all, report
@@ -63,112 +63,33 @@ def forge(seal_number, key, **changed):
     )
 
 
-def another_amount(aisha, badr):
-    """Give Badr 5 free credits more from the start, in his bonus, his spend and his balance."""
-    bonus = ROWS.get(professional=badr, transaction_type="bonus")
-    ROWS.filter(pk=bonus.pk).update(amount=35, balance_after=35)
-    ROWS.filter(professional=badr, pk__gt=bonus.pk).update(
-        balance_before=F("balance_before") + 5, balance_after=F("balance_after") + 5
-    )
-    CreditBalance.objects.filter(professional=badr).update(
-        free_credits=F("free_credits") + 5, lifetime_earned=F("lifetime_earned") + 5
-    )
-
-
-def another_moment(aisha, badr):
-    ROWS.filter(professional=badr, transaction_type="bonus").update(created_at=JANUARY + A_DAY / 24)
-
-
-def another_story(aisha, badr):
-    ROWS.filter(professional=badr, transaction_type="bonus").update(description="A present")
-
-
-def nothing_for_empty(aisha, badr):
-    ROWS.filter(professional=badr, transaction_type="bonus").update(idempotency_key=None)
-
-
-def other_metadata(aisha, badr):
-    ROWS.filter(professional=badr, transaction_type="bonus").update(metadata={"campaign": "x"})
-
-
-def other_owners(aisha, badr):
-    """Let Aisha's bonus be Badr's and his hers: two equal rows of people who hold the same."""
-    celine, dana = ROWS.filter(idempotency_key__in=["celine", "dana"]).order_by("pk")
-    ROWS.filter(pk=celine.pk).update(professional=dana.professional_id)
-    ROWS.filter(pk=dana.pk).update(professional=celine.professional_id)
-
-
-def nobody(aisha, badr):
-    """Let Badr never have been there."""
-    ROWS.filter(professional=badr).delete()
-    CreditBalance.objects.filter(professional=badr).delete()
-
-
-def another_price_drawn(aisha, badr):
-    """Let a spend take a dirham less of what the lot is worth, and the lot be worth it more."""
-    drawn = CreditAllocation.objects.filter(amount__lt=0).first()
-    CreditAllocation.objects.filter(pk=drawn.pk).update(price=F("price") + 1)
-    ROWS.filter(pk=drawn.lot_id).update(remaining_price=F("remaining_price") + 1)
-
-
-def one_more(aisha, badr):
-    """Put a row where a key was left out, as no trigger refuses."""
-    keys = set(ROWS.values_list("pk", flat=True))
-    (free,) = set(range(min(keys), max(keys))) - keys
-    newcomer = make_professional()
-    CreditBalance.objects.create(professional=newcomer)
-    ROWS.create(
-        pk=free,
-        professional=newcomer,
-        transaction_type="adjustment",
-        credit_type="free",
-        amount=0,
-        balance_before=0,
-        balance_after=0,
-        created_at=JANUARY,
-    )
-
-
 FIRST_DIFFERS = f"{FIRST}: seal 1 does not fit the rows: "
 
 TAMPERED = {
-    another_amount: [
+    forgeries.another_amount: [
         f"{FIRST_DIFFERS}free credits 45, sealed 40; the digest differs",
         f"{SECOND}: seal 2 does not fit the rows: the digest differs",
     ],
-    another_moment: [f"{FIRST_DIFFERS}the digest differs"],
-    another_story: [f"{FIRST_DIFFERS}the digest differs"],
-    nothing_for_empty: [f"{FIRST_DIFFERS}the digest differs"],
-    other_metadata: [f"{FIRST_DIFFERS}the digest differs"],
-    other_owners: [f"{FIRST_DIFFERS}the digest differs"],
-    another_price_drawn: [f"{SECOND}: seal 2 does not fit the rows: the digest differs"],
-    nobody: [
+    forgeries.another_moment: [f"{FIRST_DIFFERS}the digest differs"],
+    forgeries.another_story: [f"{FIRST_DIFFERS}the digest differs"],
+    forgeries.nothing_for_empty: [f"{FIRST_DIFFERS}the digest differs"],
+    forgeries.other_metadata: [f"{FIRST_DIFFERS}the digest differs"],
+    forgeries.other_owners: [f"{FIRST_DIFFERS}the digest differs"],
+    forgeries.another_price_drawn: [f"{SECOND}: seal 2 does not fit the rows: the digest differs"],
+    forgeries.nobody: [
         f"{FIRST_DIFFERS}transactions 3, sealed 4; free credits 10, sealed 40; the digest differs",
         f"{SECOND}: seal 2 does not fit the rows: transactions 2, sealed 3;"
         " free credits 0, sealed -10; the digest differs",
     ],
-    one_more: [f"{FIRST_DIFFERS}transactions 5, sealed 4; the digest differs"],
+    forgeries.one_more: [f"{FIRST_DIFFERS}transactions 5, sealed 4; the digest differs"],
 }
 
 
 @pytest.mark.django_db
 class TestAChangeBehindTheTriggers:
-    @pytest.mark.parametrize("tamper", TAMPERED, ids=lambda tamper: tamper.__name__)
+    @pytest.mark.parametrize("tamper", forgeries.FORGERIES, ids=lambda tamper: tamper.__name__)
     def test_is_seen_where_the_books_still_add_up(self, tamper):
-        aisha, badr = make_professional(paid=40), make_professional(free=30)
-        for name in ("celine", "nobody", "dana"):
-            row = give(make_professional(), 5)
-            with guards_down():
-                ROWS.filter(pk=row.pk).update(idempotency_key=name)
-        with guards_down():
-            # A key that is left out, as each transaction that is rolled back leaves one.
-            gone = ROWS.filter(idempotency_key="nobody")
-            CreditBalance.objects.filter(professional__in=gone.values("professional")).delete()
-            gone.delete()
-        close_day()
-        undo(use(aisha, 15), 5)
-        use(badr, 10)
-        close_day(1)
+        aisha, badr = forgeries.two_sealed_days()
         assert breaches() == []
 
         with guards_down():
@@ -180,7 +101,7 @@ class TestAChangeBehindTheTriggers:
 
     def test_is_not_put_right_by_another_seal(self, life):
         with guards_down():
-            another_story(*life)
+            forgeries.another_story(*life)
 
         close_day(3)
 
@@ -197,7 +118,7 @@ class TestASeal:
 
     def test_that_was_forged_without_the_key_is_seen(self, life):
         with guards_down():
-            another_story(*life)
+            forgeries.another_story(*life)
             told = breaches()[0]
             held = seals.digest.content(
                 after=None, through=DaySeal.objects.get(number=1).through, using="default"
@@ -217,6 +138,28 @@ class TestASeal:
         assert breaches()[0] == (
             f"{THIRD}: its key {seals.key_id(ANOTHER_KEY)} is none of SEAL_KEY and SEAL_OLD_KEYS"
         )
+
+    def test_whose_mark_was_made_with_a_key_of_somebody_else_is_seen(self, life):
+        SealMark.objects.update(key_id=seals.key_id(ANOTHER_KEY))
+
+        assert breaches() == [
+            f"{THIRD}: the mark's key {seals.key_id(ANOTHER_KEY)}"
+            " is none of SEAL_KEY and SEAL_OLD_KEYS"
+        ]
+
+    def test_is_not_written_over_one_of_another_day_that_came_meanwhile(self, life, monkeypatch):
+        honest = seals.digest.content
+
+        def slow(**asked):
+            monkeypatch.setattr(seals.digest, "content", honest)
+            close_day(4)
+            return honest(**asked)
+
+        monkeypatch.setattr(seals.digest, "content", slow)
+
+        with pytest.raises(SealsBroken, match="another seal was written meanwhile"):
+            close_day(3)
+        assert breaches() == []
 
     @pytest.mark.parametrize(
         ("numbers", "told"),
@@ -289,7 +232,7 @@ class TestCheckSeals:
 
     def test_reads_rows_from_a_day_on(self, life):
         with guards_down():
-            another_story(*life)
+            forgeries.another_story(*life)
 
         assert breaches(since=SECOND) == []
         assert breaches(since=FIRST) != []
@@ -510,3 +453,19 @@ class TestDigest:
             cursor.execute(f"UPDATE credits_credittransaction SET {change}")
 
         assert seals.digest.content(after=None, through=end, using="default").digest != before
+
+
+@pytest.mark.django_db
+class TestAKeyThatIsAUuid:
+    def test_reads_the_same_on_both_engines(self):
+        """As a host's users may have: PostgreSQL writes dashes, SQLite keeps none."""
+        key = UUID("0b0e7a52-6a6f-4f0e-8f0b-6f3b2d1c9a10")
+        field = models.UUIDField()
+        field.set_attributes_from_name("owner")
+        kept = {"postgresql": f"CAST('{key}' AS uuid)", "sqlite": f"'{key.hex}'"}
+
+        with connection.cursor() as cursor:
+            value = seals.digest._value(field, connection.vendor)  # noqa: SLF001
+            cursor.execute(f"SELECT {value} FROM (SELECT {kept[connection.vendor]} AS owner) rows")
+
+            assert cursor.fetchone() == (key.hex,)

@@ -128,13 +128,13 @@ class TestRollUp:
                 with transaction.atomic():
                     buy(slow, 7)
                     written.set()
-                    may_commit.wait(timeout=30)
+                    may_commit.wait(TIMEOUT)
             finally:
                 connection.close()
 
         writer = Thread(target=write_slowly)
         writer.start()
-        assert written.wait(timeout=30)
+        assert written.wait(TIMEOUT)
         buy(fast, 11)
 
         assert count_up() == 0

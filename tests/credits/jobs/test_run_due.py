@@ -158,7 +158,7 @@ class TestACheck:
 
 @pytest.mark.django_db
 class TestAYear:
-    @pytest.mark.usefixtures("recorded_only")
+    @pytest.mark.usefixtures("recorded_only", "no_counting")
     def test_has_twelve_resets_and_an_expiry_a_day_however_often_it_is_checked(self):
         aisha = make_professional(free=30, at=datetime(2025, 12, 15, tzinfo=UTC))
         new_year = datetime(2026, 1, 1, tzinfo=UTC)
