@@ -15,6 +15,7 @@ from credits.engine import triggers
 from credits.engine.database import ledger_database
 from credits.jobs.named import JobName
 from credits.notices import webhooks
+from credits.notices.configured import backend_path
 from credits.triggering.google import has_google_auth
 from credits.triggering.signing import LEAST_SECRET
 
@@ -136,12 +137,15 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
                 id="credits.W001",
             )
         )
-    package, _, module = settings.EMAIL_BACKEND.rpartition(".")[0].rpartition(".")
-    if not settings.DEBUG and package == "django.core.mail.backends" and module in _SILENT:
+    path = backend_path()
+    package, _, module = path.rpartition(".")[0].rpartition(".")
+    is_silent = package == "django.core.mail.backends" and module in _SILENT
+    if not path or (is_silent and not settings.DEBUG):
         messages.append(
             CheckWarning(
-                f"EMAIL_BACKEND is {settings.EMAIL_BACKEND}: notices reach nobody.",
-                hint="Use django.core.mail.backends.smtp.EmailBackend or one of django-anymail's.",
+                f"The e-mail backend is {path or 'not set'}: notices reach nobody.",
+                hint='Set EMAIL_BACKEND, or from Django 6.1 on MAILERS["default"]["BACKEND"], to'
+                " django.core.mail.backends.smtp.EmailBackend or one of django-anymail's.",
                 id="credits.W002",
             )
         )
