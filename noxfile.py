@@ -41,7 +41,7 @@ SELECTION = [
 # versions that are switched on, so all that are installed are.
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 if pyenv := shutil.which("pyenv"):
-    installed = subprocess.run(
+    installed = subprocess.run(  # noqa: S603  its path is the one that was looked up
         [pyenv, "versions", "--bare"], capture_output=True, text=True, check=True
     )
     os.environ.setdefault("PYENV_VERSION", ":".join(installed.stdout.split()))
