@@ -48,8 +48,12 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+# Django would go on with a warning: migrate leaves out what an engine lacks.
+_VENDORS = {"postgresql", "sqlite"}
+
+
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse djongo, and SQLite that lets two writers read before one of them locks."""
+    """Refuse engines that cannot keep the ledger, and SQLite that locks only when it writes."""
     messages: list[CheckMessage] = []
     for alias, database in settings.DATABASES.items():
         engine = str(database.get("ENGINE", ""))
@@ -63,6 +67,15 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     connection = connections[ledger_database()]
+    if connection.vendor not in _VENDORS:
+        messages.append(
+            Error(
+                f"The ledger cannot be kept in {connection.display_name}: it has not all of the"
+                " constraints, triggers and statements that keep it right.",
+                hint="Let a database router send the app credits to PostgreSQL or SQLite.",
+                id="credits.E015",
+            )
+        )
     options = connection.settings_dict.get("OPTIONS", {})
     mode = str(options.get("transaction_mode") or "").upper()
     if connection.vendor == "sqlite" and mode not in {"IMMEDIATE", "EXCLUSIVE"}:
