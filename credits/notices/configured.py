@@ -14,9 +14,11 @@ _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 def backend_path() -> str:
     """Return the dotted path of the backend; "" where ``MAILERS`` has no default."""
-    if not hasattr(mail, "mailers") or not hasattr(settings, "MAILERS"):
+    # A host on an older Django may have written it in advance.
+    mailers = getattr(settings, "MAILERS", None) if hasattr(mail, "mailers") else None
+    if mailers is None:
         return settings.EMAIL_BACKEND
-    default = settings.MAILERS.get("default")
+    default = mailers.get("default")
     return "" if default is None else str(default.get("BACKEND", _SMTP))
 
 
