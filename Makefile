@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage mutants screenshots bench bench-admin proof docs lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage matrix mutants screenshots bench bench-admin proof docs lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ coverage: $(DEV) ## List what the tests miss on both engines; of ledger/ and eng
 	@$(VENV)/bin/coverage report
 	@$(VENV)/bin/coverage report --include='credits/ledger/*,credits/engine/*' --fail-under=100 \
 		>/dev/null || { echo "Branches of ledger/ or engine/ are not covered: see above."; exit 1; }
+
+matrix: $(DEV) ## Run the tests on every Python, Django and engine there is (long; ARGS="-t extremes" for some)
+	@$(VENV)/bin/nox $(ARGS)
 
 mutants: $(DEV) ## Break ledger/, engine/ and jobs/ in small ways and see which no test notices (long)
 	@$(VENV)/bin/mutmut run --max-children 1 $(ARGS)
@@ -89,7 +92,7 @@ messages: $(RUN) ## Collect and compile the translations (needs gettext)
 
 clean: ## Remove .venv, caches, logs and the development database
 	@rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
-		build dist htmlcov mutants logs staticfiles credits.sqlite3*
+		build dist htmlcov mutants .nox logs staticfiles credits.sqlite3*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

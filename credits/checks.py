@@ -15,6 +15,7 @@ from credits.engine import triggers
 from credits.engine.database import ledger_database
 from credits.jobs.named import JobName
 from credits.notices import webhooks
+from credits.notices.configured import backend_path
 from credits.triggering.google import has_google_auth
 from credits.triggering.signing import LEAST_SECRET
 
@@ -47,8 +48,12 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+# Django would go on with a warning: migrate leaves out what an engine lacks.
+_VENDORS = {"postgresql", "sqlite"}
+
+
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse djongo, and SQLite that lets two writers read before one of them locks."""
+    """Refuse engines that cannot keep the ledger, and SQLite that locks only when it writes."""
     messages: list[CheckMessage] = []
     for alias, database in settings.DATABASES.items():
         engine = str(database.get("ENGINE", ""))
@@ -62,6 +67,15 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     connection = connections[ledger_database()]
+    if connection.vendor not in _VENDORS:
+        messages.append(
+            Error(
+                f"The ledger cannot be kept in {connection.display_name}: it has not all of the"
+                " constraints, triggers and statements that keep it right.",
+                hint="Let a database router send the app credits to PostgreSQL or SQLite.",
+                id="credits.E015",
+            )
+        )
     options = connection.settings_dict.get("OPTIONS", {})
     mode = str(options.get("transaction_mode") or "").upper()
     if connection.vendor == "sqlite" and mode not in {"IMMEDIATE", "EXCLUSIVE"}:
@@ -136,12 +150,15 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
                 id="credits.W001",
             )
         )
-    package, _, module = settings.EMAIL_BACKEND.rpartition(".")[0].rpartition(".")
-    if not settings.DEBUG and package == "django.core.mail.backends" and module in _SILENT:
+    path = backend_path()
+    package, _, module = path.rpartition(".")[0].rpartition(".")
+    is_silent = package == "django.core.mail.backends" and module in _SILENT
+    if not path or (is_silent and not settings.DEBUG):
         messages.append(
             CheckWarning(
-                f"EMAIL_BACKEND is {settings.EMAIL_BACKEND}: notices reach nobody.",
-                hint="Use django.core.mail.backends.smtp.EmailBackend or one of django-anymail's.",
+                f"The e-mail backend is {path or 'not set'}: notices reach nobody.",
+                hint='Set EMAIL_BACKEND, or from Django 6.1 on MAILERS["default"]["BACKEND"], to'
+                " django.core.mail.backends.smtp.EmailBackend or one of django-anymail's.",
                 id="credits.W002",
             )
         )

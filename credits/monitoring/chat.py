@@ -45,7 +45,7 @@ class Chat:
     @property
     def fingerprint(self) -> str:
         """What tells it from others in the database, and gives nothing away."""
-        return salted_hmac("credits.chat", self.url).hexdigest()[:16]
+        return salted_hmac("credits.chat", self.url, algorithm="sha256").hexdigest()[:16]
 
 
 @dataclass(frozen=True)

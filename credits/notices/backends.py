@@ -1,7 +1,7 @@
 """
 Anymail's backends for mail services that can be told: this is the mail of before, send it once.
 
-Name one as ``EMAIL_BACKEND`` in place of anymail's own. What the services document:
+Name one as the e-mail backend in place of anymail's own. What the services document:
 
 - Resend: HTTP header ``Idempotency-Key``, up to 256 characters, kept for 24 hours.
 - Brevo: ``idempotencyKey`` among the JSON ``headers``, a UUID, kept for 15 minutes (the page on

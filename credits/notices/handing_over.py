@@ -9,11 +9,12 @@ from typing import Any, Protocol, Self, runtime_checkable
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
 from django.utils.translation import gettext
 
 from credits.models import Notice
 from credits.notices.composing import Message
+from credits.notices.configured import new_connection
 from credits.notices.outcomes import (
     Again,
     Outcome,
@@ -111,7 +112,7 @@ class Mailer:
 
     def _backend(self) -> Any:
         if self._connection is None:
-            self._connection = get_connection()
+            self._connection = new_connection()
         return self._connection
 
     def _try(self, key: str, message: Message, *, now: datetime) -> tuple[Outcome, bool]:
@@ -177,7 +178,6 @@ def _mail(key: str, message: Message, connection: Any) -> Any:
         body=message.text,
         to=[address],
         headers=headers,
-        connection=connection,
     )
     mail.attach_alternative(message.html, "text/html")
     if is_anymail:

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern
 from django.utils.module_loading import import_string
 
+from credits.notices.configured import backend_path
 from credits.notices.tracking import missed_events
 
 # Who signs what it posts, and which of anymail's settings holds the key. Each key opens the
@@ -82,11 +83,11 @@ def signing_key(service: str) -> str:
 
 
 def service_in_use() -> str:
-    """Return the mail service that ``EMAIL_BACKEND`` hands mail to, if it reports back; or ""."""
+    """Return the mail service that the host hands mail to, if it reports back; or ""."""
     if not has_anymail():
         return ""
     try:
-        backend = import_string(settings.EMAIL_BACKEND)
+        backend = import_string(backend_path())
     except ImportError:
         return ""
     # As in anymail.backends.postmark: also on a backend that was derived from it.

@@ -78,6 +78,16 @@ class TestCheckDatabases:
         assert "django.db.backends.postgresql" in message.hint
         assert "import_homezy" in message.hint
 
+    def test_refuses_an_engine_that_lacks_what_the_ledger_needs(self, monkeypatch):
+        monkeypatch.setattr(connections["default"], "vendor", "mysql")
+        monkeypatch.setattr(connections["default"], "display_name", "MariaDB")
+
+        (message,) = check_databases()
+
+        assert message.id == "credits.E015"
+        assert message.msg.startswith("The ledger cannot be kept in MariaDB: ")
+        assert "PostgreSQL or SQLite" in message.hint
+
     @pytest.mark.engine("sqlite")
     @pytest.mark.parametrize("mode", [None, "", "DEFERRED", "deferred"])
     def test_refuses_sqlite_that_locks_late(self, monkeypatch, mode):

@@ -4,16 +4,19 @@ import json
 
 import pytest
 from anymail.exceptions import AnymailRequestsAPIError
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives
+from django.utils.module_loading import import_string
 
+from credits.notices.backends import ResendBackend
+from credits.notices.configured import new_connection
 from credits.notices.handing_over import OnceOnly
 from proof.mail_services import Ledger, mail_service
 
 KEY = "6f1c0f0e-5a0a-5b5e-8a53-0c7a8f3f2c11"
 
 
-def mail(connection, *, body="Hello", key=KEY):
-    message = EmailMultiAlternatives("Hi", body, to=["a@example.com"], connection=connection)
+def mail(*, body="Hello", key=KEY):
+    message = EmailMultiAlternatives("Hi", body, to=["a@example.com"])
     message.attach_alternative(f"<p>{body}</p>", "text/html")
     if key:
         message.idempotency_key = key
@@ -31,11 +34,11 @@ class TestOnceOnly:
         with mail_service(service, ledger) as reached:
             for name, value in reached.items():
                 setattr(settings, name, value)
-            connection = get_connection()
-            mail(connection).send()
+            connection = new_connection()
+            connection.send_messages([mail()])
 
             with pytest.raises(AnymailRequestsAPIError) as refused:
-                mail(connection, body="Other words").send()
+                connection.send_messages([mail(body="Other words")])
 
         assert connection.was_sent_before(refused.value)
         assert isinstance(connection, OnceOnly)
@@ -46,7 +49,7 @@ class TestOnceOnly:
             for name, value in reached.items():
                 setattr(settings, name, value)
             for _ in range(2):
-                mail(get_connection(), key="").send()
+                new_connection().send_messages([mail(key="")])
 
         assert ledger.taken == {"a@example.com": 2}
         assert ledger.known == {}
@@ -57,9 +60,9 @@ class TestResend:
         with mail_service("resend", ledger) as reached:
             for name, value in reached.items():
                 setattr(settings, name, value)
-            first, second = mail(get_connection()), mail(get_connection())
-            first.send()
-            second.send()
+            first, second = mail(), mail()
+            new_connection().send_messages([first])
+            new_connection().send_messages([second])
 
         assert first.anymail_status.message_id == second.anymail_status.message_id
         assert ledger.taken == {"a@example.com": 1}
@@ -74,7 +77,7 @@ class TestResend:
     )
     def test_knows_its_own_word(self, settings, ledger, status, name, expected):
         settings.ANYMAIL = {"RESEND_API_KEY": "key"}
-        connection = get_connection("credits.notices.backends.ResendBackend")
+        connection = ResendBackend()
         error = Exception()
         error.response = type(
             "Response", (), {"status_code": status, "json": lambda self: {"name": name}}
@@ -85,7 +88,7 @@ class TestResend:
     @pytest.mark.parametrize("body", ["", "[]", json.dumps("x")])
     def test_an_answer_without_a_word_is_no_answer(self, settings, body):
         settings.ANYMAIL = {"RESEND_API_KEY": "key"}
-        connection = get_connection("credits.notices.backends.ResendBackend")
+        connection = ResendBackend()
         error = Exception()
         error.response = type(
             "Response", (), {"status_code": 409, "json": lambda self: json.loads(body)}
@@ -104,9 +107,9 @@ class TestAmazonSES:
             with mail_service("amazon_ses", ledger) as reached:
                 settings.ANYMAIL = reached["ANYMAIL"]
                 name = "AmazonSESBackend" if backend.startswith("credits") else "EmailBackend"
-                connection = get_connection(f"{backend}.{name}")
+                connection = import_string(f"{backend}.{name}")()
                 with pytest.raises(Exception, match="Connection was closed|reset|closed"):
-                    mail(connection).send()
+                    connection.send_messages([mail()])
             asked[backend] = ledger.taken["a@example.com"]
 
         assert asked["credits.notices.ses"] == 1

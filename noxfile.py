@@ -1,0 +1,71 @@
+"""
+``make matrix``: the tests on each Python, Django and engine that credits is said to run on.
+
+Versions come from requirements-dev.txt, all but Django's own, which uv is told to override. What
+does not turn on Django's version is left out: the clouds and containers of tests/deploy, the built
+documentation, the browser, and the rehearsal of proof/. Some tests alone::
+
+    nox -t extremes            # the newest of all on both engines, and the ends of the rest
+    nox -s "tests(3.13-django6.1-sqlite)" -- tests/credits/ledger
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = True
+
+DJANGOS = {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}
+"""What each Python can have: Django 6 asks for Python 3.12."""
+
+ENGINES = ["sqlite", "postgresql"]
+
+EXTREMES = {
+    ("3.13", "6.1", "sqlite"),
+    ("3.13", "6.1", "postgresql"),
+    ("3.12", "6.0", "sqlite"),
+    ("3.13", "5.2", "sqlite"),
+}
+
+SELECTION = [
+    "tests",
+    *(f"--ignore=tests/{part}" for part in ("browser", "deploy", "docs", "proof")),
+]
+
+# uv would fetch a Python that is missing, from elsewhere; and pyenv's shims answer only for the
+# versions that are switched on, so all that are installed are.
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+if pyenv := shutil.which("pyenv"):
+    installed = subprocess.run(  # noqa: S603  its path is the one that was looked up
+        [pyenv, "versions", "--bare"], capture_output=True, text=True, check=True
+    )
+    os.environ.setdefault("PYENV_VERSION", ":".join(installed.stdout.split()))
+
+
+@nox.session
+@nox.parametrize(
+    "python,django,engine",
+    [
+        nox.param(
+            python,
+            django,
+            engine,
+            id=f"{python}-django{django}-{engine}",
+            tags=["extremes"] if (python, django, engine) in EXTREMES else [],
+        )
+        for python, djangos in DJANGOS.items()
+        for django in djangos
+        for engine in ENGINES
+    ],
+)
+def tests(session: nox.Session, django: str, engine: str) -> None:
+    """Run the tests on one combination, with warnings as errors."""
+    override = Path(session.create_tmp(), "django.txt")
+    override.write_text(f"Django=={django}.*\n")
+    session.install("--requirements", "requirements-dev.txt", "--override", str(override))
+    session.run("pytest", "-q", f"--engine={engine}", *(session.posargs or SELECTION))
