@@ -1,0 +1,43 @@
+"""Amounts that a project may name in ``CREDITS["MONTHLY_FREE_CREDITS"]``."""
+
+from typing import Any
+
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Random
+
+from homezy.models import User, Verification
+
+
+def by_verification() -> Case:
+    """Give 250 to whose papers were looked at closely, 100 to others."""
+    return Case(When(verification=Verification.COMPREHENSIVE, then=250), default=100)
+
+
+def none_for_basic() -> Case:
+    """Forget those with basic papers."""
+    return Case(When(verification=Verification.COMPREHENSIVE, then=250))
+
+
+def less_than_nothing() -> Value:
+    return Value(-5)
+
+
+def by_chance() -> Any:
+    """Give something else each time it is asked for."""
+    return Random() * 1_000_000
+
+
+def from_a_field_that_is_not_there() -> F:
+    return F("plan__credits")
+
+
+def forty() -> int:
+    return 40
+
+
+def many() -> str:
+    return "many"
+
+
+def everyone() -> list[User]:
+    return list(User.objects.all())
