@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import time
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -19,8 +20,14 @@ class CreditsSettings:
     eligible_professionals: str = ""
     """Dotted path of a function that returns the queryset of users whose credits are reset."""
 
-    monthly_free_credits: int = 100
-    """Free credits after a reset."""
+    monthly_free_credits: int | str = 100
+    """
+    Free credits after a reset: a number, or the dotted path of a function that returns one, or an
+    expression over users, as ``Case(When(plan="pro", then=250), default=100)``.
+    """
+
+    period_time_zone: str = "UTC"
+    """Where the months of resets, of validity and of reports begin, as ``Asia/Dubai``."""
 
     purchase_validity_months: int = 6
     """Calendar months from a purchase to its expiry."""
@@ -157,6 +164,11 @@ def _problem(name: str, value: Any, *, like: Any) -> str | None:
             return f"must hold whole days of at least 1, not {value!r}"
         if name == "send_window" and not _is_window(value):
             return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
+    elif name == "period_time_zone" and not _is_zone(value):
+        return f'must be the name of a time zone, as "Asia/Dubai", not {value!r}'
+    elif name == "monthly_free_credits" and type(value) is str:
+        # What the path leads to is looked at by the system check, which may import it.
+        return None
     # A bool is an int to isinstance, and True is no number of credits.
     elif type(value) is not type(like):
         return f"must be {type(like).__name__}, not {shown}"
@@ -184,6 +196,14 @@ def _is_window(value: Sequence[str]) -> bool:
     except ValueError:
         return False
     return opens < closes
+
+
+def _is_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and ZoneInfo(value) is not None
+    # What is no name of a file, or that of a directory, says so in its own way.
+    except (KeyError, ValueError, OSError):
+        return False
 
 
 @cache

@@ -51,7 +51,8 @@ def _hook(run: JobRun, status: str, seconds: float | None) -> list[Hook]:
     schedule, margin = _MONITORS[run.job]
     monitor: dict[str, Any] = {
         "schedule": {"type": "crontab", "value": schedule},
-        "timezone": "UTC",
+        # The days of the expiry are UTC's, wherever the months begin.
+        "timezone": get_settings().period_time_zone if run.job == JobRun.Job.RESET else "UTC",
         "checkin_margin": margin,
         "max_runtime": _LONGEST_RUN,
         "failure_issue_threshold": 1,
