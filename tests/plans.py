@@ -1,10 +1,12 @@
-"""Amounts that a project may name in ``CREDITS["MONTHLY_FREE_CREDITS"]``."""
+"""Functions that a project may name in ``CREDITS``, and ones that it should not."""
 
 from typing import Any
 
-from django.db.models import Case, F, Value, When
+from django.db import OperationalError
+from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Random
 
+from credits.models import CreditBalance
 from homezy.models import User, Verification
 
 
@@ -39,5 +41,17 @@ def many() -> str:
     return "many"
 
 
-def everyone() -> list[User]:
-    return list(User.objects.all())
+def nothing() -> None:
+    return None
+
+
+def of_balances() -> QuerySet[CreditBalance]:
+    return CreditBalance.objects.filter(free_credits=0)
+
+
+def make_all(users: QuerySet[User]) -> QuerySet[User]:
+    return users
+
+
+def before_the_first_migrate() -> QuerySet[User]:
+    raise OperationalError("no such table: plans")

@@ -39,7 +39,7 @@ class TestMonthlyAllowance:
 
         assert monthly_allowance() == 40
 
-    @pytest.mark.parametrize("path", ["tests.plans.many", "tests.plans.everyone"])
+    @pytest.mark.parametrize("path", ["tests.plans.many", "tests.plans.nothing"])
     def test_is_nothing_else(self, allow, path):
         allow(path)
 
