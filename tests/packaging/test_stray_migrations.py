@@ -33,12 +33,6 @@ CREDITS |= {
 }
 """
 
-UUIDS = """
-DEFAULT_AUTO_FIELD = "django.db.models.UUIDField"
-LANGUAGES = [("de", "Deutsch")]
-LANGUAGE_CODE = "de"
-"""
-
 
 @pytest.mark.engine("sqlite")
 class TestMakemigrations:
@@ -46,7 +40,6 @@ class TestMakemigrations:
         "changed",
         [
             pytest.param(OTHER, id="another key, language, zone and other rules"),
-            pytest.param(UUIDS, id="keys that are UUIDs"),
             pytest.param("USE_TZ = False\n", id="naive moments, which a check refuses"),
         ],
     )
