@@ -1,6 +1,7 @@
 """credits.engine.allowance: free credits of a month, for all or for each."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -91,6 +92,22 @@ class TestReset:
             (250, "Monthly free credits reset to 250"),
             (-150, "Monthly free credits reset to 250"),
         ]
+        assert broken_invariants() == {}
+
+    @pytest.mark.parametrize(
+        ("path", "amounts"),
+        [("tests.plans.by_group", [250, 100]), ("tests.plans.by_count", [20, 0])],
+    )
+    def test_asks_other_tables(self, allow, path, amounts):
+        golden, other = make_professional(free=30), make_professional()
+        golden.groups.set(Group.objects.create(name=name) for name in ("gold", "early"))
+        allow(path)
+
+        foreseen = forecast_reset(as_of=MARCH).tally
+        run = reset_monthly_credits(as_of=MARCH)
+
+        assert [free_of(golden), free_of(other)] == amounts
+        assert (run.credits_granted, run.credits_expired) == (foreseen.granted, foreseen.expired)
         assert broken_invariants() == {}
 
     def test_does_what_was_forecast(self, allow):
