@@ -73,9 +73,10 @@ docs: $(DEV) ## Build the documentation into build/docs
 	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html -c docs -d build/doctrees . build/docs
 	@echo "Open build/docs/index.html"
 
-lint: $(DEV) ## Check style, types, imports and migrations
+lint: $(DEV) ## Check style, templates, types, imports and migrations
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet || { echo "Unformatted: make format"; exit 1; }
+	@$(VENV)/bin/djlint --quiet --lint credits/templates
 	@$(VENV)/bin/mypy --no-error-summary
 	@report=$$($(VENV)/bin/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 	@DATABASE_URL=sqlite:///$(VENV)/lint.sqlite3 $(MANAGE) makemigrations --check --dry-run -v 0 \

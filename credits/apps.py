@@ -20,6 +20,7 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from credits import checks as own_checks
+        from credits import setting_checks
         from credits.monitoring import checks as monitoring_checks
         from credits.monitoring import logs, totals, watchers
         from credits.notices import tracking, webhooks
@@ -32,7 +33,8 @@ class CreditsConfig(AppConfig):
         run_started.connect(watchers.run_began, dispatch_uid="credits.watchers")
         run_finished.connect(watchers.run_ended, dispatch_uid="credits.watchers")
         jobs_checked.connect(watchers.jobs_checked, dispatch_uid="credits.watchers")
-        checks.register(own_checks.check_settings)
+        checks.register(setting_checks.check_settings)
+        checks.register(setting_checks.check_rules)
         checks.register(own_checks.check_databases)
         checks.register(own_checks.check_triggers, checks.Tags.database)
         checks.register(own_checks.check_seals)

@@ -8,9 +8,8 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django.urls import NoReverseMatch, reverse
-from django.utils.module_loading import import_string
 
-from credits.conf import CreditsSettings, problems
+from credits.conf import given_settings, problems
 from credits.engine import triggers
 from credits.engine.database import ledger_database
 from credits.jobs.named import JobName
@@ -19,41 +18,12 @@ from credits.notices.configured import backend_path
 from credits.triggering.google import has_google_auth
 from credits.triggering.signing import LEAST_SECRET
 
-
-def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Look at ``CREDITS``: known keys, values in range, an eligibility rule that can be called."""
-    given = getattr(settings, "CREDITS", {})
-    messages: list[CheckMessage] = [
-        Error(
-            problem,
-            hint="The settings and their meanings are listed in the README.",
-            id="credits.E001",
-        )
-        for problem in problems(given)
-    ]
-    path = given.get("ELIGIBLE_PROFESSIONALS", CreditsSettings.eligible_professionals)
-    try:
-        known = isinstance(path, str) and bool(path) and callable(import_string(path))
-    except ImportError:
-        known = False
-    if not known:
-        messages.append(
-            Error(
-                f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, which names no function.',
-                hint="Give the dotted path of a function that returns a queryset of users, as"
-                ' "homezy.eligibility.verified_professionals".',
-                id="credits.E002",
-            )
-        )
-    return messages
-
-
 # Django would go on with a warning: migrate leaves out what an engine lacks.
 _VENDORS = {"postgresql", "sqlite"}
 
 
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """Refuse engines that cannot keep the ledger, and SQLite that locks only when it writes."""
+    """Refuse what cannot keep the ledger: engines, ways to lock, moments without a zone."""
     messages: list[CheckMessage] = []
     for alias, database in settings.DATABASES.items():
         engine = str(database.get("ENGINE", ""))
@@ -74,6 +44,23 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
                 " constraints, triggers and statements that keep it right.",
                 hint="Let a database router send the app credits to PostgreSQL or SQLite.",
                 id="credits.E015",
+            )
+        )
+    if not settings.USE_TZ:
+        messages.append(
+            Error(
+                "USE_TZ is False: a ledger of moments without a zone has hours that come twice.",
+                hint="Set USE_TZ = True, Django's own default; templates still show TIME_ZONE.",
+                id="credits.E023",
+            )
+        )
+    elif connection.timezone_name != "UTC" and not connection.features.supports_timezones:
+        messages.append(
+            Error(
+                f"The ledger's database keeps moments in {connection.timezone_name}, not in UTC.",
+                hint='Take "TIME_ZONE" out of DATABASES; CREDITS["PERIOD_TIME_ZONE"] says where'
+                " months begin.",
+                id="credits.E024",
             )
         )
     options = connection.settings_dict.get("OPTIONS", {})
@@ -117,7 +104,7 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
 
 def check_seals(**kwargs: Any) -> list[CheckMessage]:
     """Look whether there is a key to seal the ledger with, where it matters."""
-    if settings.DEBUG or getattr(settings, "CREDITS", {}).get("SEAL_KEY"):
+    if settings.DEBUG or given_settings().get("SEAL_KEY"):
         return []
     return [
         CheckWarning(
@@ -168,7 +155,7 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
 def check_links(**kwargs: Any) -> list[CheckMessage]:
     """Look whether notices can carry the link that stops them."""
     messages: list[CheckMessage] = []
-    given = getattr(settings, "CREDITS", {})
+    given = given_settings()
     if not settings.DEBUG and not given.get("SITE_URL"):
         messages.append(
             CheckWarning(
@@ -194,7 +181,7 @@ def check_links(**kwargs: Any) -> list[CheckMessage]:
 
 def check_triggering(**kwargs: Any) -> list[CheckMessage]:
     """Look whether requests that start jobs are guarded well, and whether the jobs exist."""
-    given = getattr(settings, "CREDITS", {})
+    given = given_settings()
     if problems(given):
         return []
     messages: list[CheckMessage] = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import time
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -19,8 +20,14 @@ class CreditsSettings:
     eligible_professionals: str = ""
     """Dotted path of a function that returns the queryset of users whose credits are reset."""
 
-    monthly_free_credits: int = 100
-    """Free credits after a reset."""
+    monthly_free_credits: int | str = 100
+    """
+    Free credits after a reset: a number, or the dotted path of a function that returns one, or an
+    expression over users, as ``Case(When(plan="pro", then=250), default=100)``.
+    """
+
+    period_time_zone: str = "UTC"
+    """Where the months of resets, of validity and of reports begin, as ``Asia/Dubai``."""
 
     purchase_validity_months: int = 6
     """Calendar months from a purchase to its expiry."""
@@ -122,6 +129,15 @@ _LEAST = {
     "keep_notices_days": 1,
 }
 
+_MOST = {
+    # What the columns hold, and what the calendar does.
+    "monthly_free_credits": 2_147_483_647,
+    "purchase_validity_months": 1_200,
+    "refund_grace_days": 36_500,
+}
+
+_ADDRESSES = {"site_url", "action_url"}
+
 _SECRET = {"seal_key", "seal_old_keys"}
 _SHORTEST_SECRET = 32
 
@@ -129,8 +145,16 @@ _SHORTEST_SECRET = 32
 _HIDDEN = {field.name for field in fields(CreditsSettings) if not field.repr}
 
 
-def problems(given: Mapping[str, Any]) -> list[str]:
+def given_settings() -> Mapping[str, Any]:
+    """Return what ``CREDITS`` holds, right or wrong; nothing where it is no dict at all."""
+    given = getattr(settings, "CREDITS", {})
+    return given if isinstance(given, Mapping) else {}
+
+
+def problems(given: object) -> list[str]:
     """Return one sentence for each thing that is wrong in a ``CREDITS`` dict."""
+    if not isinstance(given, Mapping):
+        return [f"CREDITS must be a dict, not {type(given).__name__}."]
     known = {setting.name.upper(): setting for setting in fields(CreditsSettings)}
     found = []
     for key, value in given.items():
@@ -144,24 +168,49 @@ def problems(given: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def default_of(key: object) -> Any:
+    """Return what a key of ``CREDITS`` is where a project says nothing; ``None`` if unknown."""
+    return getattr(CreditsSettings, str(key).lower(), None) if str(key).isupper() else None
+
+
 def _problem(name: str, value: Any, *, like: Any) -> str | None:
     """Return what is wrong with a value; its default shows what kind it must be."""
     if name in _SECRET:
         return _problem_of_secret(value, like=like)
     shown = "what it is" if name in _HIDDEN else repr(value)
     if isinstance(like, tuple):
-        kind = int if name == "expiry_warning_days" else str
-        if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
-            return f"must be a list of {kind.__name__}, not {shown}"
-        if kind is int and any(item < 1 for item in value):
-            return f"must hold whole days of at least 1, not {value!r}"
-        if name == "send_window" and not _is_window(value):
-            return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
+        return _problem_of_list(name, value, shown=shown)
+    if name == "monthly_free_credits" and type(value) is str:
+        # What the path leads to is looked at by the system check, which may import it.
+        return None
     # A bool is an int to isinstance, and True is no number of credits.
-    elif type(value) is not type(like):
+    if type(value) is not type(like):
         return f"must be {type(like).__name__}, not {shown}"
-    elif name in _LEAST and value < _LEAST[name]:
+    if name in _LEAST and value < _LEAST[name]:
         return f"must be at least {_LEAST[name]}, not {value}"
+    if name in _MOST and value > _MOST[name]:
+        return f"must be at most {_MOST[name]}, not {value}"
+    return _problem_of_text(name, value, shown=shown)
+
+
+def _problem_of_list(name: str, value: Any, *, shown: str) -> str | None:
+    kind = int if name == "expiry_warning_days" else str
+    if not isinstance(value, list | tuple) or any(type(item) is not kind for item in value):
+        return f"must be a list of {kind.__name__}, not {shown}"
+    if kind is int and any(item < 1 for item in value):
+        return f"must hold whole days of at least 1, not {value!r}"
+    if name == "admin_recipients" and (strange := [item for item in value if "@" not in item]):
+        return f"must hold e-mail addresses, not {strange[0]!r}"
+    if name == "send_window" and not _is_window(value):
+        return f'must be two times of one day, as ["08:00", "20:00"], not {value!r}'
+    return None
+
+
+def _problem_of_text(name: str, value: Any, *, shown: str) -> str | None:
+    if name == "period_time_zone" and not _is_zone(value):
+        return f'must be the name of a time zone, as "Asia/Dubai", not {shown}'
+    if name in _ADDRESSES and value and not value.startswith(("https://", "http://")):
+        return f'must be an address as "https://homezy.example", not {shown}'
     return None
 
 
@@ -186,6 +235,14 @@ def _is_window(value: Sequence[str]) -> bool:
     return opens < closes
 
 
+def _is_zone(name: str) -> bool:
+    try:
+        return ZoneInfo(name).key == name
+    # What is no name of a file, or that of a directory, says so in its own way.
+    except (KeyError, ValueError, OSError):
+        return False
+
+
 @cache
 def get_settings() -> CreditsSettings:
     """
@@ -194,12 +251,11 @@ def get_settings() -> CreditsSettings:
     Raises:
         ImproperlyConfigured: a key is unknown or a value is out of range.
     """
-    given = getattr(settings, "CREDITS", {})
-    if found := problems(given):
+    if found := problems(getattr(settings, "CREDITS", {})):
         raise ImproperlyConfigured(" ".join(found))
     values: dict[str, Any] = {
         key.lower(): tuple(value) if isinstance(value, list) else value
-        for key, value in given.items()
+        for key, value in given_settings().items()
     }
     return CreditsSettings(**values)
 

@@ -111,6 +111,18 @@ class NoEligibilityRule(CreditsError):
         )
 
 
+class InvalidAllowance(CreditsError):
+    """The function that ``CREDITS["MONTHLY_FREE_CREDITS"]`` names gives no amount."""
+
+    def __init__(self, *, path: str, found: object) -> None:
+        self.path = path
+        self.found = found
+        super().__init__(
+            f'CREDITS["MONTHLY_FREE_CREDITS"]: {path} returned {found!r}; it must return a whole'
+            " number of at least 0, or an expression over users."
+        )
+
+
 class NoSealKey(CreditsError):
     """``CREDITS["SEAL_KEY"]`` is missing, so nothing can be sealed."""
 

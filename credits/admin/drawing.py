@@ -17,7 +17,7 @@ from credits.admin.charts import Bar, Beat, Part, bar_chart, run_strip
 from credits.engine.totals import Total
 from credits.models import JobRun, TransactionType
 from credits.notices.facts import JOB_TITLES
-from credits.periods import add_months, period_of, start_of
+from credits.periods import add_months, first_day_of, period_of, start_of
 from credits.reports.alarms import Alarm, Trouble
 from credits.reports.outstanding import ExpiryMonth
 from credits.reports.run_history import RunHistory, seconds_of
@@ -66,16 +66,18 @@ def expiry_chart(months: Sequence[ExpiryMonth], *, linked: bool) -> SafeString:
     """Return the outstanding credits by the month in which they will be lost."""
     bars = []
     for month in months:
-        begins = date_format(month.begins_at, "YEAR_MONTH_FORMAT")
+        # The overdue begin with time itself, before which no zone has a month.
+        first = None if month.is_overdue else first_day_of(period_of(month.begins_at))
+        begins = date_format(first, "YEAR_MONTH_FORMAT") if first else ""
         values = {"credits": plain(month.credits), "month": begins}
-        if month.is_overdue:
+        if first is None:
             label = pgettext("expiry", "overdue")
             title = _("Expired and not written off yet: %(credits)s credits") % values
         elif month.is_rest:
             label = pgettext("expiry", "later")
             title = _("%(month)s and later: %(credits)s credits expire") % values
         else:
-            label = date_format(month.begins_at, "M")
+            label = date_format(first, "M")
             title = _("%(month)s: %(credits)s credits expire") % values
         query = {
             "remaining_amount__gt": 0,
@@ -110,8 +112,9 @@ def movement_chart(totals: Sequence[Total], *, as_of: datetime, linked: bool) ->
         moved[total.period, total.transaction_type] += total.amount
     first = add_months(start_of(period_of(as_of)), 1 - MONTHS)
     bars = []
-    for begin in (add_months(first, step) for step in range(MONTHS)):
-        period = period_of(begin)
+    for step in range(MONTHS):
+        period = period_of(add_months(first, step))
+        begin = first_day_of(period)
         month = date_format(begin, "YEAR_MONTH_FORMAT")
         parts = []
         for series, (kind, (_word, title)) in enumerate(words.items(), 1):

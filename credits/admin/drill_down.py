@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.dates import MONTHS
 
 from credits.models import CreditTransaction
+from credits.periods import period_zone
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def drill_down(request: HttpRequest) -> DrillDown:
 
 
 def _local(moment: datetime) -> date:
-    return timezone.localtime(moment).date()
+    return moment.astimezone(period_zone()).date()
 
 
 def _url(request: HttpRequest, month: str) -> str:

@@ -18,6 +18,7 @@ from credits.admin.cells import name_of
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.models import CreditTransaction, CreditType, TransactionType
+from credits.periods import add_months, parse_period, start_of
 
 LOT_TYPES = (
     TransactionType.PURCHASE,
@@ -206,20 +207,15 @@ class MonthFilter(admin.ListFilter):
 
 def span_of(text: str) -> tuple[datetime, datetime]:
     """
-    Return when ``2026`` or ``2026-11`` begins and ends, in the reader's time zone.
+    Return when ``2026`` or ``2026-11`` begins and ends: the months of the reports and the resets.
 
     Raises:
         ValueError: it is neither a year nor a month.
     """
-    year, _dash, month = text.partition("-")
-    if not (year.isascii() and year.isdigit() and len(year) == 4):
-        raise ValueError(text)
-    if _dash and not (month.isascii() and month.isdigit() and len(month) == 2):
-        raise ValueError(text)
-    first = datetime(int(year), int(month or 1), 1)  # noqa: DTZ001  aware two lines below
-    end = first.replace(year=first.year + 1) if not month else _next_month(first)
-    return timezone.make_aware(first), timezone.make_aware(end)
-
-
-def _next_month(first: datetime) -> datetime:
-    return (first + timedelta(days=32)).replace(day=1)
+    is_year = text.isascii() and text.isdigit() and len(text) == 4
+    try:
+        first = start_of(parse_period(f"{text}-01" if is_year else text))
+        return first, add_months(first, 12 if is_year else 1)
+    except OverflowError as error:
+        # East of Greenwich the first year begins before time does.
+        raise ValueError(text) from error

@@ -14,6 +14,7 @@ from credits.admin.cells import moment, number
 from credits.exceptions import (
     IdempotencyKeyReused,
     InsufficientCredits,
+    InvalidAllowance,
     InvalidArgument,
     LotNotOpen,
     NoEligibilityRule,
@@ -118,6 +119,14 @@ def _active(error: RunAlreadyActive) -> str:
         "Run %(number)s of this job is active on %(host)s (last sign of life: %(moment)s):"
         " wait until it has ended."
     ) % {"number": error.run_id, "host": error.host, "moment": moment(error.heartbeat_at)}
+
+
+@sentence.register
+def _no_amount(error: InvalidAllowance) -> str:
+    return _(
+        "Nobody can be reset: %(setting)s names a function that gives no amount; it must return a"
+        " whole number of at least 0, or an expression over users."
+    ) % {"setting": 'CREDITS["MONTHLY_FREE_CREDITS"]'}
 
 
 @sentence.register

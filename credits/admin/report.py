@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from credits.admin.csv_export import stream_csv
 from credits.admin.read_only import ReadOnlyAdmin
 from credits.models import MonthlyTotal, TransactionType
-from credits.periods import start_of
+from credits.periods import first_day_of
 from credits.reports.monthly import MOVEMENTS, Account, Line, MonthlyReport, monthly_report
 
 POOLS = {
@@ -129,7 +129,7 @@ def _row(line: Line, pool: str) -> dict[str, Any]:
             query["credit_type__exact"] = pool
         cells.append((line.movements[kind], f"{transactions}?{urlencode(query)}"))
     return {
-        "month": date_format(start_of(line.period), "F Y"),
+        "month": date_format(first_day_of(line.period), "F Y"),
         "opening": line.opening,
         "cells": cells,
         "closing": line.closing,

@@ -20,6 +20,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Concat, Greatest
 from django.db.models.functions.json import JSONObject
 
+from credits.engine.allowance import Allowance, of_balance, of_user
 from credits.engine.inserting import insert_select
 from credits.engine.keys import KeyRange
 from credits.engine.notices import promise_resets
@@ -60,22 +61,25 @@ def reset_chunk(
     run: JobRun,
     period: str,
     as_of: datetime,
-    free_credits: int,
+    free_credits: Allowance,
     using: str,
 ) -> Tally:
     """
     Set the free credits of the eligible professionals in a range, inside the caller's transaction.
 
     Who was reset in ``period`` already is left alone, so a second call changes nothing.
+
+    Args:
+        free_credits: a number, or an expression over users: the claim alone asks for its value.
     """
+    amount = of_balance(free_credits, using=using)
     claimed = CreditBalance.objects.using(using).filter(within.on("professional"))
-    change = Value(free_credits) - F("free_credits")
     if not claimed.filter(waiting(eligible, within, period=period)).update(
         free_before_reset=F("free_credits"),
-        free_credits=free_credits,
-        lifetime_earned=F("lifetime_earned") + Greatest(change, Value(0)),
-        lifetime_expired=F("lifetime_expired")
-        + Greatest(F("free_credits") - Value(free_credits), Value(0)),
+        free_credits=amount,
+        # An amount that differs each time it is asked for would break a constraint, and is refused.
+        lifetime_earned=F("lifetime_earned") + Greatest(amount - F("free_credits"), Value(0)),
+        lifetime_expired=F("lifetime_expired") + Greatest(F("free_credits") - amount, Value(0)),
         last_reset_period=period,
         last_reset_date=as_of,
         claimed_by=run.pk,
@@ -83,7 +87,7 @@ def reset_chunk(
         return Tally()
 
     claimed = claimed.filter(claimed_by=run.pk)
-    amount = Value(free_credits) - F("free_before_reset")
+    change = F("free_credits") - F("free_before_reset")
     insert_select(
         CreditTransaction,
         claimed.order_by("professional"),
@@ -91,12 +95,12 @@ def reset_chunk(
             "professional": F("professional_id"),
             "transaction_type": TransactionType.MONTHLY_RESET.value,
             "credit_type": CreditType.FREE.value,
-            "amount": amount,
+            "amount": change,
             "granted_amount": 0,
             "remaining_amount": 0,
             "balance_before": F("free_before_reset") + F("paid_credits"),
             "balance_after": F("free_credits") + F("paid_credits"),
-            "description": f"Monthly free credits reset to {free_credits}",
+            "description": _described(free_credits),
             "metadata": JSONObject(previous_free_credits=F("free_before_reset")),
             "currency": "",
             "idempotency_key": Concat(
@@ -108,7 +112,7 @@ def reset_chunk(
         using=using,
     )
     notices = promise_resets(claimed, run=run, period=period, as_of=as_of, using=using)
-    return replace(_tally(claimed, amount), notices=notices)
+    return replace(_tally(claimed, change), notices=notices)
 
 
 def waiting(eligible: QuerySet[Any], within: KeyRange, *, period: str) -> Q:
@@ -120,40 +124,65 @@ def waiting(eligible: QuerySet[Any], within: KeyRange, *, period: str) -> Q:
     )
 
 
-def forecast(eligible: QuerySet[Any], *, period: str, free_credits: int, using: str) -> Forecast:
+def forecast(
+    eligible: QuerySet[Any], *, period: str, free_credits: Allowance, using: str
+) -> Forecast:
     """Compute what a reset would do now, without a write."""
-    balances = CreditBalance.objects.using(using).filter(
-        waiting(eligible, KeyRange(), period=period)
+    balances = (
+        CreditBalance.objects.using(using)
+        .filter(waiting(eligible, KeyRange(), period=period))
+        .annotate(credits_allowance=of_balance(free_credits, using=using))
     )
-    known = _tally(balances, Value(free_credits) - F("free_credits"))
-    new = without_balance(eligible)
-    new_count = new.count()
+    new = without_balance(eligible).annotate(credits_allowance=of_user(free_credits))
+    failing = 0
+    if not isinstance(free_credits, int):
+        # Whom the expression gives nothing, not even 0, or less: the claim would fail on them.
+        everyone = balances.count() + new.count()
+        balances, new = (
+            balances.filter(credits_allowance__gte=0),
+            new.filter(credits_allowance__gte=0),
+        )
+        failing = everyone - balances.count() - new.count()
+    known = _tally(balances, F("credits_allowance") - F("free_credits"))
+    opened = _tally(new, F("credits_allowance"))
     largest = [
-        Change(key, free + paid, free_credits + paid)
-        for key, free, paid in balances.annotate(
+        Change(key, free + paid, amount + paid)
+        for key, free, paid, amount in balances.annotate(
             distance=Greatest(
-                Value(free_credits) - F("free_credits"), F("free_credits") - Value(free_credits)
+                F("credits_allowance") - F("free_credits"),
+                F("free_credits") - F("credits_allowance"),
             )
         )
         .order_by("-distance", "professional")
-        .values_list("professional_id", "free_credits", "paid_credits")[:10]
+        .values_list("professional_id", "free_credits", "paid_credits", "credits_allowance")[:10]
     ]
+    # Of one number for all the first are as large as any, and the index has them in order.
+    order = ["pk"] if isinstance(free_credits, int) else ["-credits_allowance", "pk"]
     largest += [
-        Change(key, 0, free_credits) for key in new.order_by("pk").values_list("pk", flat=True)[:10]
+        Change(key, 0, amount)
+        for key, amount in new.order_by(*order).values_list("pk", "credits_allowance")[:10]
     ]
     return Forecast(
         found=eligible.count(),
         tally=Tally(
-            succeeded=known.succeeded + new_count,
-            granted=known.granted + new_count * free_credits,
+            succeeded=known.succeeded + opened.succeeded,
+            granted=known.granted + opened.granted,
             expired=known.expired,
+            failed=failing,
         ),
         largest=tuple(sorted(largest, key=lambda c: -abs(c.after - c.before))[:10]),
     )
 
 
-def _tally(balances: QuerySet[CreditBalance], amount: Combinable) -> Tally:
-    sums = balances.aggregate(
+def _described(free_credits: Allowance) -> str | Combinable:
+    words = "Monthly free credits reset to "
+    if isinstance(free_credits, int):
+        return f"{words}{free_credits}"
+    return Concat(Value(words), Cast("free_credits", CharField(max_length=64)))
+
+
+def _tally(rows: QuerySet[Any], amount: Combinable) -> Tally:
+    sums = rows.aggregate(
         count=Count("pk"),
         granted=Coalesce(Sum(Greatest(amount, Value(0))), 0),
         expired=Coalesce(Sum(Greatest(Value(0) - amount, Value(0))), 0),

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.models import F, Max
 
+from credits.conf import get_settings
 from credits.engine.database import attempts
 from credits.models import CreditTransaction, MonthlyTotal, TotalsMark
 
@@ -52,6 +53,12 @@ _PERIOD = {
     # A moment is stored as UTC text that begins with its month.
     "sqlite": "SUBSTR(t.created_at, 1, 7)",
     "postgresql": "TO_CHAR(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM')",
+}
+
+# Where months do not begin in UTC: on SQLite by Django's Python function, for each row.
+_PERIOD_ELSEWHERE = {
+    "sqlite": "SUBSTR(django_datetime_cast_date(t.created_at, '{zone}', 'UTC'), 1, 7)",
+    "postgresql": "TO_CHAR(t.created_at AT TIME ZONE '{zone}', 'YYYY-MM')",
 }
 
 # Credits, what lots brought, what draws took: each row and each allocation once.
@@ -238,7 +245,10 @@ def offenders(*, using: str) -> str:
 
 
 def _counted(those: str, *, using: str) -> str:
-    return _COUNTED.format(period=_PERIOD[connections[using].vendor], those=those)
+    vendor, zone = connections[using].vendor, get_settings().period_time_zone
+    # The name of a zone that was found, so there is no quote in it.
+    period = _PERIOD[vendor] if zone == "UTC" else _PERIOD_ELSEWHERE[vendor].format(zone=zone)
+    return _COUNTED.format(period=period, those=those)
 
 
 def _ask(sql: str, params: Sequence[Any], *, using: str) -> list[Total]:

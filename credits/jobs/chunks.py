@@ -15,20 +15,28 @@ from typing import Any
 from django.db import DatabaseError, transaction
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
+from django.dispatch import Signal
 
 from credits.engine.database import attempts, is_about_the_data, retried
 from credits.engine.keys import KeyRange, halves, only_key, ranges
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, TooManyFailures
 from credits.jobs.pausing import pause_of
-from credits.models import JobFailure, JobRun
+from credits.models import CreditTransaction, JobFailure, JobRun, TransactionType
 from credits.models.balances import ProfessionalId
+from credits.signals import credits_expired, credits_reset
 
 HOPELESS_AFTER = 100
 """So many professionals failed and none succeeded: the fault is not theirs, the run gives up."""
 
 ASK_FOR_PAUSE_AFTER = 1.0
 """Seconds after which it is asked again, between two chunks, whether somebody paused the job."""
+
+
+_ANNOUNCED: dict[str, tuple[Signal, TransactionType]] = {
+    JobRun.Job.RESET.value: (credits_reset, TransactionType.MONTHLY_RESET),
+    JobRun.Job.EXPIRY.value: (credits_expired, TransactionType.EXPIRY),
+}
 
 
 class Stopped(Exception):
@@ -161,6 +169,27 @@ class Chunks(ABC):
                 )
         else:
             self._written += tally.succeeded
+            self._announce(within, tally)
+
+    def _announce(self, within: KeyRange, tally: Tally) -> None:
+        signal, kind = _ANNOUNCED[self.record.job]
+        if not tally.succeeded or not signal.has_listeners(JobRun):
+            return
+        rows = CreditTransaction.objects.using(self.using).filter(
+            within.on("professional"),
+            # The ledger has no index on its runs: the moment leads along that of the professionals.
+            created_at=self.record.as_of,
+            transaction_type=kind,
+            run=self.record,
+        )
+        signal.send_robust(
+            sender=JobRun,
+            run=self.record,
+            transactions=rows.order_by("pk"),
+            count=tally.succeeded,
+            granted=tally.granted,
+            expired=tally.expired,
+        )
 
     def _record_failure(self, professional_id: ProfessionalId, message: str, *, upto: Any) -> None:
         def record() -> Tally:

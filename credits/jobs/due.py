@@ -1,10 +1,10 @@
 """
 What is due and what is late: the runs in the database say it, not the clock of whoever calls.
 
-The month's reset is due from the 1st, 00:01 UTC, until the month has passed or a whole run of it
-has succeeded. The expiry is due daily from 02:00 UTC, until a whole run as of that moment or later
-has succeeded. A run that failed, ended partial or was interrupted, whoever started it, is tried
-again after ``PAUSES``, as long as what it was for is still due.
+The month's reset is due from the 1st, 00:01 where months begin, until the month has passed or a
+whole run of it has succeeded. The expiry is due daily from 02:00 UTC, until a whole run as of that
+moment or later has succeeded. A run that failed, ended partial or was interrupted, whoever started
+it, is tried again after ``PAUSES``, as long as what it was for is still due.
 """
 
 from dataclasses import dataclass

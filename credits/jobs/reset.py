@@ -7,6 +7,7 @@ from django.utils.module_loading import import_string
 
 from credits.conf import get_settings
 from credits.engine import reset
+from credits.engine.allowance import monthly_allowance
 from credits.engine.database import ledger_database, retried
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Forecast, Tally
@@ -103,7 +104,7 @@ def plan_reset(
                 run=run,
                 period=period,
                 as_of=run.as_of,
-                free_credits=get_settings().monthly_free_credits,
+                free_credits=monthly_allowance(),
                 using=using,
             )
 
@@ -130,7 +131,7 @@ def forecast_reset(
     return reset.forecast(
         _eligible(professionals, limit, period=period),
         period=period,
-        free_credits=get_settings().monthly_free_credits,
+        free_credits=monthly_allowance(),
         using=ledger_database(),
     )
 

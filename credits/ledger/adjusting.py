@@ -15,6 +15,7 @@ from credits.ledger.purchasing import lot_columns
 from credits.ledger.spending import draw_from_lots
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
+from credits.signals import credits_adjusted
 
 
 @act
@@ -79,7 +80,7 @@ def adjust(
             raise InsufficientCredits(
                 professional_id=professional_id, requested=-amount, available=-amount - short
             )
-    return book.write(
+    row = book.write(
         TransactionType.ADJUSTMENT,
         credit_type,
         amount,
@@ -90,6 +91,8 @@ def adjust(
         reason=reason,
         **lot,
     )
+    book.announce(credits_adjusted, transaction=row)
+    return row
 
 
 @act
@@ -145,7 +148,7 @@ def extend(
         raise LotNotOpen(lot_id=lot_id, remaining=lot.remaining_amount, expires_at=lot.expires_at)
     if expires_at <= lot.expires_at:
         raise NotAnExtension(lot_id=lot_id, expires_at=lot.expires_at, requested=expires_at)
-    return book.write(
+    row = book.write(
         TransactionType.ADJUSTMENT,
         CreditType.PAID,
         0,
@@ -161,6 +164,8 @@ def extend(
         idempotency_key=idempotency_key,
         reason=reason,
     )
+    book.announce(credits_adjusted, transaction=row)
+    return row
 
 
 def _checked_reason(reason: object) -> str:

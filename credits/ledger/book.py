@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.dispatch import Signal
 from django.utils.timezone import is_naive
 
 from credits.engine.database import attempts, ledger_database, lock_key
@@ -149,6 +150,12 @@ class Book:
         self._allocate(row, draws)
         self._move_balance(transaction_type, credit_type, amount)
         return row
+
+    def announce(self, signal: Signal, **arguments: Any) -> None:
+        """Tell who listens once all of this is committed, however deep in other transactions."""
+        if signal.has_listeners(CreditTransaction):
+            tell = partial(signal.send_robust, sender=CreditTransaction, **arguments)
+            transaction.on_commit(tell, using=self._using, robust=True)
 
     def _allocate(self, row: CreditTransaction, draws: Iterable[Draw]) -> None:
         ledger = CreditTransaction.objects.using(self._using)

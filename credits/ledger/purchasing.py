@@ -9,6 +9,7 @@ from credits.ledger.book import Book, act, check_actor, check_amount, check_mome
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import add_months
+from credits.signals import credits_granted
 
 
 @act
@@ -51,7 +52,7 @@ def purchase(
         currency=currency,
     ):
         return done[0]
-    return book.write(
+    row = book.write(
         TransactionType.PURCHASE,
         CreditType.PAID,
         amount,
@@ -63,6 +64,8 @@ def purchase(
         metadata=dict(metadata or {}),
         idempotency_key=payment_reference,
     )
+    book.announce(credits_granted, transaction=row)
+    return row
 
 
 @act
@@ -111,7 +114,7 @@ def grant_bonus(
         return done[0]
     # After the look for the earlier call: a retry may come when that call's lot has expired.
     lot = lot_columns(credit_type, amount, at=at, expires_at=expires_at)
-    return book.write(
+    row = book.write(
         TransactionType.BONUS,
         credit_type,
         amount,
@@ -122,6 +125,8 @@ def grant_bonus(
         reason=reason.strip(),
         **lot,
     )
+    book.announce(credits_granted, transaction=row)
+    return row
 
 
 def lot_columns(

@@ -9,6 +9,7 @@ from credits.ledger.book import Book, act, check_actor, check_amount
 from credits.ledger.burndown import Draw, give_back, share_of
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
+from credits.signals import credits_refunded
 
 
 @act
@@ -102,6 +103,7 @@ def refund(
         )
     if to_lots:
         rows.append(_refund_to_lots(book, spends[CreditType.PAID], to_lots, at, columns))
+    book.announce(credits_refunded, transactions=rows)
     return rows
 
 

@@ -7,6 +7,7 @@ from credits.ledger.book import Book, act, check_amount
 from credits.ledger.burndown import Draw, draw_down
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
+from credits.signals import credits_spent
 
 
 @act
@@ -66,6 +67,7 @@ def spend(
                 TransactionType.SPEND, CreditType.PAID, from_free - amount, draws=draws, **columns
             )
         )
+    book.announce(credits_spent, transactions=rows)
     return rows
 
 

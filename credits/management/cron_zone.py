@@ -1,7 +1,8 @@
 """
-What becomes of the jobs where cron's zone is not UTC.
+What becomes of the jobs where cron's zone is not that of the months.
 
-Cron reads a schedule in the zone of its host. The ledger's months and days are UTC's.
+Cron reads a schedule in the zone of its host. The ledger's months begin where
+``CREDITS["PERIOD_TIME_ZONE"]`` says, its days in UTC.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from credits.management.crontab import Job
-from credits.periods import period_of, start_of
+from credits.periods import period_of, period_zone, start_of
 
 RESET = "reset_monthly_credits"
 EXPIRY = "expire_credits"
@@ -35,10 +36,11 @@ def host_zone() -> tzinfo:
         return ZoneInfo.from_file(file, key=name or str(LOCALTIME))
 
 
-def is_utc(zone: tzinfo, *, as_of: datetime) -> bool:
-    """Return whether the zone's clock shows UTC all through the year after ``as_of``."""
+def is_of_the_months(zone: tzinfo, *, as_of: datetime) -> bool:
+    """Return whether the zone's clock is that of the months all through the year from ``as_of``."""
     days = (as_of + timedelta(days=day) for day in range(_A_YEAR.days))
-    return not any(day.astimezone(zone).utcoffset() for day in days)
+    own = period_zone()
+    return all(day.astimezone(zone).utcoffset() == day.astimezone(own).utcoffset() for day in days)
 
 
 def consequences(jobs: Iterable[Job], zone: tzinfo, *, as_of: datetime) -> list[str]:
@@ -72,12 +74,13 @@ def _fires_all_day(job: Job, zone: tzinfo, as_of: datetime) -> bool:
 def _of_reset(upcoming: list[datetime], jobs: list[Job], zone: tzinfo) -> str:
     early = [at for at in upcoming if period_of(at) < f"{at:%Y-%m}"]
     if not early:
-        return "Harmless: by then the month has begun in UTC too, and that month is reset."
+        return f"Harmless: by then the month has begun in {period_zone()} too, and is reset."
     first = early[0]
     month = f"{first:%Y-%m}"
     sentence = (
-        f"{len(early)} of its next {len(upcoming)} runs come before the month begins in UTC, as"
-        f" that at {_utc(first)}: it finds {period_of(first)} reset already and does nothing."
+        f"{len(early)} of its next {len(upcoming)} runs come before the month begins in"
+        f" {period_zone()}, as that at {_utc(first)}: it finds {period_of(first)} reset already and"
+        " does nothing."
     )
     made_good = [
         next(_firings(job, zone, start_of(month) - timedelta(minutes=1)))

@@ -70,7 +70,7 @@ class JobReport:
         """Say what a dry run found out."""
         tally = forecast.tally
         self.found(forecast.found)
-        counts = self._counts(tally.succeeded, 0, tally.granted - tally.expired)
+        counts = self._counts(tally.succeeded, tally.failed, tally.granted - tally.expired)
         self.say(f"{self.title} would be: {counts} (dry run, nothing written)")
         if forecast.largest:
             self.say("The largest changes:")
@@ -82,9 +82,9 @@ class JobReport:
             status="dry_run",
             period=period,
             as_of=as_of.isoformat(),
-            total=tally.succeeded,
+            total=tally.succeeded + tally.failed,
             succeeded=tally.succeeded,
-            failed=0,
+            failed=tally.failed,
             credits_granted=tally.granted,
             credits_expired=tally.expired,
             largest=[

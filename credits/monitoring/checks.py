@@ -1,20 +1,20 @@
 """System checks of what tells the world about runs."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
-from credits.conf import problems
+from credits.conf import given_settings, problems
 from credits.monitoring import chat, heartbeat, sentry
 from credits.monitoring.views import has_prometheus
 
 LEAST_TOKEN = 20
 
 
-def _given() -> dict[str, Any]:
-    given = getattr(settings, "CREDITS", {})
+def _given() -> Mapping[str, Any]:
+    given = given_settings()
     return {} if problems(given) else given
 
 

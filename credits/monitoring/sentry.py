@@ -44,19 +44,25 @@ def ended(run: JobRun) -> list[Hook]:
     return _hook(run, "ok" if run.status == JobRun.Status.SUCCEEDED else "error", seconds)
 
 
-def _hook(run: JobRun, status: str, seconds: float | None) -> list[Hook]:
-    if not get_settings().sentry_crons or not has_sentry():
-        return []
-    slug, check_in_id = run.job.replace("_", "-"), run_uuid(run).hex
-    schedule, margin = _MONITORS[run.job]
-    monitor: dict[str, Any] = {
+def monitor_of(job: str) -> dict[str, Any]:
+    """Return what Sentry is to know of a job: when it is due, and when it is late."""
+    schedule, margin = _MONITORS[job]
+    return {
         "schedule": {"type": "crontab", "value": schedule},
-        "timezone": "UTC",
+        # The days of the expiry are UTC's, wherever the months begin.
+        "timezone": get_settings().period_time_zone if job == JobRun.Job.RESET else "UTC",
         "checkin_margin": margin,
         "max_runtime": _LONGEST_RUN,
         "failure_issue_threshold": 1,
         "recovery_threshold": 1,
     }
+
+
+def _hook(run: JobRun, status: str, seconds: float | None) -> list[Hook]:
+    if not get_settings().sentry_crons or not has_sentry():
+        return []
+    slug, check_in_id = run.job.replace("_", "-"), run_uuid(run).hex
+    monitor = monitor_of(run.job)
 
     def check_in() -> None:
         import sentry_sdk  # noqa: PLC0415

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from credits.conf import get_settings
+from credits.engine.allowance import allowance_of
 from credits.engine.database import ledger_database
 from credits.exceptions import NothingToSay
 from credits.ledger import Balance, lots_of, spendable_at
@@ -46,6 +47,8 @@ class ResetFacts:
     after: int
     period: str
     balance: Balance
+    monthly: int
+    """What the next reset gives, which may be another amount by then."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,13 @@ def reset_facts(
     """Return what a reset did to one professional, and what they can spend at ``at``."""
     if before == after:
         raise NothingToSay(gettext_noop("The reset changed nothing."))
-    return ResetFacts(before, after, period, balance=spendable_at(professional_id, at))
+    return ResetFacts(
+        before,
+        after,
+        period,
+        balance=spendable_at(professional_id, at),
+        monthly=allowance_of(professional_id),
+    )
 
 
 def warning_facts(professional_id: ProfessionalId, *, until: date, at: datetime) -> WarningFacts:
@@ -184,7 +193,7 @@ def warning_facts(professional_id: ProfessionalId, *, until: date, at: datetime)
     # The next month's reset sets the free credits, whatever is left of them by then.
     is_reset = period_of(gone_at) > period_of(at) and _is_eligible(professional_id)
     then = Balance(
-        free=get_settings().monthly_free_credits if is_reset else balance.free,
+        free=allowance_of(professional_id) if is_reset else balance.free,
         paid=balance.paid - losing,
     )
     return WarningFacts(lots, balance, balance_then=then, is_reset_until_then=is_reset)

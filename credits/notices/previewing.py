@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext_noop
 
 from credits.conf import get_settings
+from credits.engine.allowance import allowance_of, sample_allowance
 from credits.engine.database import ledger_database
 from credits.exceptions import InvalidArgument, NothingToSay, UnknownProfessional
 from credits.ledger import Balance, lots_of
@@ -142,9 +143,17 @@ def _own_reset(professional_id: ProfessionalId, at: datetime) -> Facts:
     """Return what a professional's last reset did; who had none is told of the one to come."""
     balance = CreditBalance.objects.using(ledger_database()).filter(pk=professional_id).first()
     before, period = (balance.free_credits if balance else 0), period_of(at)
-    if balance and balance.free_before_reset is not None:
+    after = allowance_of(professional_id)
+    # What a reset gave stands in the ledger: since then the rule may have changed.
+    last = (
+        CreditTransaction.objects.using(ledger_database())
+        .filter(professional_id=professional_id, transaction_type=TransactionType.MONTHLY_RESET)
+        .order_by("-pk")
+        .first()
+    )
+    if balance and balance.free_before_reset is not None and last is not None:
         before, period = balance.free_before_reset, balance.last_reset_period
-    after = get_settings().monthly_free_credits
+        after = before + last.amount
     return reset_facts(professional_id, before=before, after=after, period=period, at=at)
 
 
@@ -163,7 +172,7 @@ def _latest_run(kind: str, at: datetime) -> Facts | None:
 
 def _sample(kind: str, at: datetime) -> Facts:
     """Return something plausible to tell."""
-    monthly = get_settings().monthly_free_credits
+    monthly = sample_allowance()
     month = period_of(at)
     balance = Balance(free=monthly, paid=112)
     lots = _sample_lots(at)
@@ -171,7 +180,11 @@ def _sample(kind: str, at: datetime) -> Facts:
     match kind:
         case Notice.Kind.RESET:
             return ResetFacts(
-                before=max(0, monthly - 70), after=monthly, period=month, balance=balance
+                before=max(0, monthly - 70),
+                after=monthly,
+                period=month,
+                balance=balance,
+                monthly=monthly,
             )
         case Notice.Kind.EXPIRY_WARNING:
             then = Balance(free=monthly, paid=balance.paid - losing)

@@ -30,6 +30,7 @@ from credits.notices.outcomes import (
 from credits.notices.pacing import MOST_ATTEMPTS, Pace, opening, pause_after
 from credits.notices.recipients import Recipient, recipient_for
 from credits.notices.suppression import why_not
+from credits.signals import notice_sent
 
 BATCH = 100
 """Notices taken at a time."""
@@ -194,6 +195,8 @@ class Sender:
                 claiming.end_sent(notice, message_id=message_id, now=now, using=self._using)
                 self.counts.sent += 1
                 self._trouble = 0
+                notice.status, notice.sent_at, notice.message_id = Status.SENT, now, message_id
+                notice_sent.send_robust(sender=Notice, notice=notice)
             case Refused(reason):
                 self._end(notice, Status.FAILED, reason, at=now)
                 self.counts.failed += 1

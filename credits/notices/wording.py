@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -164,7 +164,7 @@ def from_when(moment: datetime, zone: ZoneInfo, *, now: datetime) -> Isolated:
     return Isolated(shown if local.time() == time() else _with_time(shown, local))
 
 
-def month(first: datetime) -> Isolated:
+def month(first: date) -> Isolated:
     """Write a calendar month, as ``November 2026``."""
     return Isolated(formats.date_format(first, pgettext("date format: month, year", "F Y")))
 

@@ -26,7 +26,7 @@ from credits.notices.facts import (
 )
 from credits.notices.recipients import Recipient
 from credits.notices.wording import Isolated, Number, clean
-from credits.periods import start_of
+from credits.periods import first_day_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,6 @@ def words_of(facts: Facts, *, recipient: Recipient, at: datetime) -> dict[str, A
         "site_url": rules.site_url,
         "action_url": rules.action_url,
         "zone": wording.time_zone(zone),
-        "monthly": Number(rules.monthly_free_credits),
         "validity": _months(rules.purchase_validity_months),
         "grace": _days(rules.refund_grace_days),
         "leads": wording.listed(
@@ -73,7 +72,8 @@ def _reset_words(facts: ResetFacts) -> dict[str, Any]:
         "before": Number(facts.before),
         "after": Number(facts.after),
         "is_rise": facts.after > facts.before,
-        "month": wording.month(start_of(facts.period)),
+        "month": wording.month(first_day_of(facts.period)),
+        "monthly": Number(facts.monthly),
         "figures": [
             Figure(gettext("Free credits"), Number(facts.balance.free)),
             Figure(gettext("Purchased credits"), Number(facts.balance.paid)),
@@ -100,6 +100,7 @@ def _warning_words(facts: WarningFacts, zone: ZoneInfo, *, now: datetime) -> dic
         "then": then,
         "then_from": then_from,
         "is_reset_until_then": facts.is_reset_until_then,
+        "monthly": Number(facts.balance_then.free),
     } | _balance_words(facts.balance)
 
 
@@ -122,7 +123,7 @@ def _run_words(facts: RunFacts, zone: ZoneInfo) -> dict[str, Any]:
     more = run.error_count - len(facts.failures)
     rows = [
         (gettext("Run"), Isolated(str(run.pk))),
-        (gettext("Month"), run.period and wording.month(start_of(run.period))),
+        (gettext("Month"), run.period and wording.month(first_day_of(run.period))),
         (
             gettext("As of (%(zone)s)") % {"zone": wording.time_zone(zone)},
             wording.moment_of(run.as_of, zone),

@@ -42,7 +42,9 @@ def settings() -> Iterator[str]:
         yield ""
         yield f"   {sentence}"
         if field.name in conf._LEAST:
-            yield f"   At least {conf._LEAST[field.name]}."
+            yield f"   At least {conf._LEAST[field.name]:,}."
+        if field.name in conf._MOST:
+            yield f"   At most {conf._MOST[field.name]:,}."
         yield ""
 
 

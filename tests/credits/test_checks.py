@@ -5,60 +5,14 @@ from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
-from credits.checks import check_databases, check_seals, check_settings, check_triggers
+from credits.checks import check_databases, check_seals, check_triggers
 from credits.engine import triggers
-from homezy.eligibility import verified_professionals
 
 RULE = "homezy.eligibility.verified_professionals"
 
 
 def ids_of(messages):
     return [message.id for message in messages]
-
-
-class TestCheckSettings:
-    def test_is_content_with_the_project(self):
-        assert check_settings() == []
-
-    def test_names_each_thing_that_is_wrong(self, settings):
-        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": RULE, "CHUNK_SIZE": 0, "COLOUR": "blue"}
-
-        messages = check_settings()
-
-        assert ids_of(messages) == ["credits.E001", "credits.E001"]
-        assert messages[0].msg == 'CREDITS["CHUNK_SIZE"] must be at least 1, not 0.'
-        assert "README" in messages[0].hint
-
-    @pytest.mark.parametrize(
-        "path",
-        [
-            pytest.param("", id="none"),
-            pytest.param("homezy.eligibility.nobody", id="no such function"),
-            pytest.param("no_such_package.rules.everyone", id="no such module"),
-            pytest.param("everyone", id="not dotted"),
-            pytest.param("homezy.eligibility.VERIFIED", id="not a function"),
-        ],
-    )
-    def test_asks_for_a_rule_that_can_be_called(self, settings, path):
-        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": path}
-
-        (message,) = check_settings()
-
-        assert message.id == "credits.E002"
-        assert message.msg == (
-            f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, which names no function.'
-        )
-        assert RULE in message.hint
-
-    def test_asks_for_a_rule_where_nothing_is_set(self, settings):
-        settings.CREDITS = {}
-
-        assert ids_of(check_settings()) == ["credits.E002"]
-
-    def test_asks_for_the_path_where_the_function_itself_is_given(self, settings):
-        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": verified_professionals}
-
-        assert ids_of(check_settings()) == ["credits.E001", "credits.E002"]
 
 
 class TestCheckDatabases:
@@ -87,6 +41,23 @@ class TestCheckDatabases:
         assert message.id == "credits.E015"
         assert message.msg.startswith("The ledger cannot be kept in MariaDB: ")
         assert "PostgreSQL or SQLite" in message.hint
+
+    def test_refuses_moments_without_a_zone(self, settings):
+        settings.USE_TZ = False
+
+        messages = check_databases()
+
+        assert ids_of(messages) == ["credits.E023"]
+        assert "USE_TZ = True" in messages[0].hint
+
+    @pytest.mark.engine("sqlite")
+    def test_refuses_a_database_that_keeps_its_own_zone(self, monkeypatch):
+        monkeypatch.setattr(connections["default"], "timezone_name", "Asia/Dubai")
+
+        (message,) = check_databases()
+
+        assert message.id == "credits.E024"
+        assert '"PERIOD_TIME_ZONE"' in message.hint
 
     @pytest.mark.engine("sqlite")
     @pytest.mark.parametrize("mode", [None, "", "DEFERRED", "deferred"])
@@ -165,7 +136,7 @@ class TestCheckTriggers:
     def test_is_registered_with_the_others(self):
         registered = checks.registry.registry.get_checks()
 
-        assert {check_settings, check_databases, check_seals, check_triggers} <= set(registered)
+        assert {check_databases, check_seals, check_triggers} <= set(registered)
         assert checks.Tags.database in check_triggers.tags
 
 

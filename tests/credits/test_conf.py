@@ -108,6 +108,34 @@ class TestProblems:
                 id="no grace",
             ),
             pytest.param(
+                {"MONTHLY_FREE_CREDITS": 2**31},
+                'CREDITS["MONTHLY_FREE_CREDITS"] must be at most 2147483647, not 2147483648.',
+                id="more than a column holds",
+            ),
+            pytest.param(
+                {"PERIOD_TIME_ZONE": "Dubai"},
+                'CREDITS["PERIOD_TIME_ZONE"] must be the name of a time zone, as "Asia/Dubai", not'
+                " 'Dubai'.",
+                id="no zone",
+            ),
+            pytest.param(
+                {"PERIOD_TIME_ZONE": "../Dubai"},
+                'CREDITS["PERIOD_TIME_ZONE"] must be the name of a time zone, as "Asia/Dubai", not'
+                " '../Dubai'.",
+                id="a path as a zone",
+            ),
+            pytest.param(
+                {"SITE_URL": "homezy.example"},
+                'CREDITS["SITE_URL"] must be an address as "https://homezy.example", not'
+                " 'homezy.example'.",
+                id="an address without its protocol",
+            ),
+            pytest.param(
+                {"ADMIN_RECIPIENTS": ["ops@homezy.example", "ops"]},
+                "CREDITS[\"ADMIN_RECIPIENTS\"] must hold e-mail addresses, not 'ops'.",
+                id="no mail address",
+            ),
+            pytest.param(
                 {"LEASE_SECONDS": 0},
                 'CREDITS["LEASE_SECONDS"] must be at least 1, not 0.',
                 id="no lease",

@@ -1,13 +1,13 @@
 """credits.periods: calendar months."""
 
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits.periods import add_months, parse_period, period_of, start_of
+from credits.periods import add_months, first_day_of, parse_period, period_of, start_of
 from tests.factories import AUGUST_31
 
 DUBAI = timezone(timedelta(hours=4))
@@ -46,6 +46,42 @@ class TestPeriodOf:
     @given(moment=any_moment)
     def test_is_read_back(self, moment):
         assert parse_period(period_of(moment)) == period_of(moment)
+
+
+class TestPeriodsElsewhere:
+    """Months that begin where the project says."""
+
+    @pytest.fixture(autouse=True)
+    def begin_in_dubai(self, settings):
+        settings.CREDITS = settings.CREDITS | {"PERIOD_TIME_ZONE": "Asia/Dubai"}
+
+    def test_begin_at_midnight_there(self):
+        assert start_of("2026-09") == datetime(2026, 8, 31, 20, tzinfo=UTC)
+        assert start_of("2026-09").tzinfo is UTC
+
+    def test_hold_the_moments_from_then_on(self):
+        assert period_of(datetime(2026, 8, 31, 20, tzinfo=UTC)) == "2026-09"
+        assert period_of(datetime(2026, 8, 31, 19, 59, tzinfo=UTC)) == "2026-08"
+
+    def test_follow_each_other(self):
+        march = add_months(start_of("2027-02"), 1)
+
+        assert (march, period_of(march)) == (start_of("2027-03"), "2027-03")
+
+    def test_are_counted_on_the_calendar_there(self):
+        early_on_the_1st = datetime(2026, 8, 31, 22, tzinfo=UTC)
+
+        assert add_months(early_on_the_1st, 6) == datetime(2027, 2, 28, 22, tzinfo=UTC)
+
+    def test_keep_the_time_of_day_through_summer_time(self, settings):
+        settings.CREDITS = settings.CREDITS | {"PERIOD_TIME_ZONE": "Europe/London"}
+
+        assert add_months(datetime(2026, 1, 15, 9, tzinfo=UTC), 6) == datetime(
+            2026, 7, 15, 8, tzinfo=UTC
+        )
+
+    def test_have_the_names_of_their_first_day(self):
+        assert first_day_of("2026-09") == date(2026, 9, 1)
 
 
 class TestParsePeriod:

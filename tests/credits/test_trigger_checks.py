@@ -6,7 +6,8 @@ import pytest
 from django.core.checks import run_checks
 
 from credits import checks
-from credits.checks import check_settings, check_triggering
+from credits.checks import check_triggering
+from credits.setting_checks import check_settings
 
 SECRET = "correct-horse-battery-staple-0123456789"
 

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from credits.conf import get_settings
 from credits.exceptions import CreditsError
 from credits.management.job_command import ExplainedCommand
 
@@ -66,15 +67,17 @@ exit codes:
         from credits.management import cron_zone  # noqa: PLC0415
 
         zone, now = cron_zone.host_zone(), timezone.now()
-        if cron_zone.is_utc(zone, as_of=now):
+        own = get_settings().period_time_zone
+        if cron_zone.is_of_the_months(zone, as_of=now):
             return
         self.stderr.write(
             f"Warning: cron reads these times in this host's zone, {zone}"
-            f" (now {now.astimezone(zone):%z}), not in UTC."
+            f" (now {now.astimezone(zone):%z}), not in {own}."
         )
         for line in cron_zone.consequences(jobs, zone, as_of=now):
             self.stderr.write(line, style_func=str)
         self.stderr.write(
-            "  To have UTC: timedatectl set-timezone Etc/UTC && systemctl restart cron",
+            f"  To have {own}: timedatectl set-timezone {'Etc/UTC' if own == 'UTC' else own}"
+            " && systemctl restart cron",
             style_func=str,
         )

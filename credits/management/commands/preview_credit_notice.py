@@ -2,17 +2,29 @@ import os
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
 from django.utils import timezone
 
 from credits.exceptions import CreditsError, InvalidArgument
 from credits.management import arguments
+from credits.management.job_command import ExplainedCommand, database_refused
 from credits.models import Notice
 from credits.notices.previewing import preview
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = "Write a notice as HTML and text to files, and print their paths; nothing is sent."
+    examples = """\
+  manage.py preview_credit_notice reset                      to a made-up professional
+  manage.py preview_credit_notice expiry_warning --language ar --output build/mails
+  manage.py preview_credit_notice expiry_receipt --professional aisha@example.com
+"""
+    exit_codes = """\
+exit codes:
+  0  both files are written      2  bad arguments, or nowhere to write to
+  1  there is nothing of this kind to tell, or the database refused
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         # No choices: argparse would refuse with its usage, and so would a caller in Python.
@@ -28,10 +40,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        arguments.refuse_lost(options)
         kind, language, given = options["kind"], options["language"], options["professional"]
-        professional_id = None if given is None else arguments.professionals([given])[0]
         try:
+            professional_id = None if given is None else arguments.professionals([given])[0]
             message = preview(
                 kind, professional_id=professional_id, language=language, at=timezone.now()
             )
@@ -39,6 +50,8 @@ class Command(BaseCommand):
             raise arguments.bad_argument(str(error)) from error
         except CreditsError as error:
             raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(database_refused(error)) from error
         directory = Path(options["output"])
         try:
             directory.mkdir(parents=True, exist_ok=True)

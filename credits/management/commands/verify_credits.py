@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from credits.engine import totals, triggers
@@ -10,13 +10,24 @@ from credits.engine.database import ledger_database
 from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import SealReport
 from credits.management import seal_report
-from credits.management.job_command import database_refused
+from credits.management.job_command import ExplainedCommand, database_refused
 
 MOST_SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = "Check every invariant of the ledger; exit 1 when one is broken."
+    examples = """\
+  manage.py verify_credits                     which invariants hold, and what breaks one
+  manage.py verify_credits --rebuild           mend balances and totals from the ledger first
+  manage.py verify_credits --seals --since 2026-11-01
+  manage.py verify_credits --json              the same for a machine
+"""
+    exit_codes = """\
+exit codes:
+  0  all invariants hold         2  bad arguments
+  1  one is broken, or it could not be found out
+"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

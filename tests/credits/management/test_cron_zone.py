@@ -45,7 +45,7 @@ class TestHostZone:
         assert cron_zone.host_zone() == UTC
 
 
-class TestIsUtc:
+class TestIsOfTheMonths:
     @pytest.mark.parametrize(
         ("zone", "expected"),
         [
@@ -56,7 +56,13 @@ class TestIsUtc:
         ],
     )
     def test_looks_at_the_whole_year(self, zone, expected):
-        assert cron_zone.is_utc(ZoneInfo(zone), as_of=NOVEMBER) is expected
+        assert cron_zone.is_of_the_months(ZoneInfo(zone), as_of=NOVEMBER) is expected
+
+    def test_knows_where_the_months_begin(self, settings):
+        settings.CREDITS = settings.CREDITS | {"PERIOD_TIME_ZONE": "Asia/Dubai"}
+
+        assert cron_zone.is_of_the_months(ZoneInfo("Asia/Muscat"), as_of=NOVEMBER)
+        assert not cron_zone.is_of_the_months(ZoneInfo("Etc/UTC"), as_of=NOVEMBER)
 
 
 class TestConsequences:
@@ -82,8 +88,17 @@ class TestConsequences:
     def test_of_a_reset_in_the_west_are_none(self):
         assert consequences("America/New_York", RESET).splitlines() == [
             "  1 0 1 * *  reset_monthly_credits: next at 2026-12-01 05:01 UTC.",
-            "    Harmless: by then the month has begun in UTC too, and that month is reset.",
+            "    Harmless: by then the month has begun in UTC too, and is reset.",
         ]
+
+    def test_of_a_reset_are_judged_by_where_the_months_begin(self, settings):
+        settings.CREDITS = settings.CREDITS | {"PERIOD_TIME_ZONE": "America/New_York"}
+
+        assert (
+            "12 of its next 12 runs come before the month begins in America/New_York, as that"
+            in (consequences("Etc/UTC", RESET))
+        )
+        assert "begun in America/New_York too" in consequences("America/New_York", RESET)
 
     def test_of_summer_time_name_the_minute_that_is_left_out(self):
         assert consequences("America/New_York", EXPIRY).endswith(

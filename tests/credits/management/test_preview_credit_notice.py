@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
+from credits.management.commands import preview_credit_notice
 from credits.models import Notice
 from tests.factories import make_professional
 
@@ -79,3 +81,14 @@ class TestPreviewCreditNotice:
 
         assert refused.value.returncode == 1
         assert "No credits expire any more" in str(refused.value)
+
+    def test_says_when_the_database_refuses(self, monkeypatch: pytest.MonkeyPatch):
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise OperationalError("no such table: credits_creditbalance")
+
+        monkeypatch.setattr(preview_credit_notice, "preview", refuse)
+
+        with pytest.raises(CommandError, match="has manage.py migrate been run") as refused:
+            run("reset")
+
+        assert refused.value.returncode == 1
