@@ -1,5 +1,6 @@
 """The two databases that are measured on: a seed that is filled once, and copies of it to spoil."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -179,3 +180,9 @@ def in_process(engine: Engine, database: str, *words: str) -> str:
 def manage(engine: Engine, database: str, *words: str) -> str:
     """Run a management command; return what it printed."""
     return in_process(engine, database, "manage.py", *words)
+
+
+def ask_json(engine: Engine, database: str, *words: str) -> dict[str, Any]:
+    """Run Python with these arguments on a database; return the JSON document it printed."""
+    told: dict[str, Any] = json.loads(in_process(engine, database, *words))
+    return told

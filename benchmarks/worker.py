@@ -36,7 +36,8 @@ class Taken:
     """Seconds of the same once more, with nothing left to do; zero where it was not asked."""
 
 
-def _memory() -> int:
+def memory() -> int:
+    """Return the most bytes of memory that this process ever had."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -73,14 +74,14 @@ def floor(url: str, work: str) -> Taken:
             rows = rows or done.rowcount
         connection.execute("COMMIT")
         seconds = time.perf_counter() - begun
-        return Taken(rows, seconds, _written(asks) - before, _memory())
+        return Taken(rows, seconds, _written(asks) - before, memory())
 
 
 def job(work: str) -> Taken:
     """Do a work as this project does, and reset a second time where a reset was asked for."""
     from benchmarks.ours import DOINGS, again
 
-    taken = _timed(lambda: DOINGS[work](_as_of(work)))
+    taken = timed(lambda: DOINGS[work](_as_of(work)))
     begun = time.perf_counter()
     if not again(work, _as_of(work)):
         return taken
@@ -91,10 +92,11 @@ def rival(way: str, work: str, most: int) -> Taken:
     """Do a part of a work in another way."""
     from benchmarks.rivals import WAYS
 
-    return _timed(lambda: WAYS[way, work](_as_of(work), most))
+    return timed(lambda: WAYS[way, work](_as_of(work), most))
 
 
-def _timed(act: Callable[[], int]) -> Taken:
+def timed(act: Callable[[], int]) -> Taken:
+    """Do something through Django that returns the rows it was about; return what it took."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -108,7 +110,7 @@ def _timed(act: Callable[[], int]) -> Taken:
         begun = time.perf_counter()
         rows = act()
         seconds = time.perf_counter() - begun
-        return Taken(rows, seconds, _written(asks) - before, _memory())
+        return Taken(rows, seconds, _written(asks) - before, memory())
 
 
 def _as_of(work: str) -> datetime:
