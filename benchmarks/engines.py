@@ -32,6 +32,9 @@ class Engine(Protocol):
     name: str
     key: str
 
+    def version(self) -> str:
+        """Return what this is, and its number."""
+
     def url(self, database: str) -> str:
         """Return what ``DATABASE_URL`` is to say."""
 
@@ -56,6 +59,10 @@ class SQLite:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    def version(self) -> str:
+        """Return what this is, and its number."""
+        return f"SQLite {sqlite3.sqlite_version}"
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.sqlite3"
@@ -91,6 +98,11 @@ class PostgreSQL:
 
     def __init__(self, server: str) -> None:
         self._server = server
+
+    def version(self) -> str:
+        """Return what this is, and its number."""
+        with psycopg.connect(self._server) as connection:
+            return f"PostgreSQL {connection.info.server_version // 10_000}"
 
     def _execute(self, statement: str, database: str | None = None) -> None:
         url = self.url(database) if database else self._server

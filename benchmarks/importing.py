@@ -68,8 +68,7 @@ def write_documents(directory: Path, size: int) -> None:
     copies = -(-size // len(texts["users"].splitlines()))
     for name, text in texts.items():
         with Path(directory, f"{name}.json").open("w", encoding="utf-8") as file:
-            for copy in range(copies):
-                file.write(_renamed(text, copy) + "\n")
+            file.writelines(_renamed(text, copy) + "\n" for copy in range(copies))
 
 
 def _renamed(text: str, copy: int) -> str:

@@ -1,7 +1,7 @@
 """Floor and job by turns, on fresh copies of one seed; what else there is once, and in part."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from benchmarks.engines import Engine, ask_json, fresh_copy, manage
 from benchmarks.results import Figure
@@ -16,17 +16,13 @@ RIVALLED = ("reset", "expiry-5", "warnings", "reset-notices")
 MOST = {"bulk": 10_000, "loop": 2_000}
 """Rows that the other ways do; what a million would take is computed from these."""
 
-Tell = Callable[[Figure], None]
-
 
 def measure_writers(
-    engine: Engine, size: int, works: list[str], *, rounds: int, with_rivals: bool, tell: Tell
+    engine: Engine, size: int, works: list[str], *, rounds: int, with_rivals: bool
 ) -> Iterator[Figure]:
     """Yield the figures of each work on a seed that is there; the job's books are verified once."""
     for work in works:
-        for figure in _work(engine, size, work, rounds=rounds, with_rivals=with_rivals):
-            tell(figure)
-            yield figure
+        yield from _work(engine, size, work, rounds=rounds, with_rivals=with_rivals)
 
 
 def _work(

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -124,11 +123,6 @@ def load(path: Path) -> Results | None:
         return Results(figures=figures, **held)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SystemExit(f"{path} holds no results of benchmarks: {error}") from error
-
-
-def sqlite_version() -> str:
-    """Return the version of the library that Python was built with."""
-    return f"SQLite {sqlite3.sqlite_version}"
 
 
 def _machine() -> str:

@@ -222,4 +222,3 @@ WAYS: dict[tuple[str, str], Callable[[datetime, int], int]] = {
     ("bulk", "reset-notices"): bulk_reset_notices,
     ("loop", "reset-notices"): loop_reset_notices,
 }
-

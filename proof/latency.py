@@ -38,9 +38,7 @@ def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
     with crowd(professionals) as users:
         keys = list(users.values_list("pk", flat=True))
         quiet = spends_during(None, keys, seconds=quiet_seconds, seed=seed)
-        chunked = spends_during(
-            lambda: reset_monthly_credits(as_of=MARCH), keys, seed=seed + 1
-        )
+        chunked = spends_during(lambda: reset_monthly_credits(as_of=MARCH), keys, seed=seed + 1)
         at_once = spends_during(
             lambda: reset_monthly_credits(as_of=APRIL, chunk_size=len(keys) + 1),
             keys,
