@@ -30,6 +30,7 @@ PAGE = ROOT / "docs" / "performance.md"
 def main(words: list[str] | None = None) -> int:
     """Measure, keep, write, judge; return the exit code."""
     options = _options(words)
+    page.refuse_unmarked(options.page)
     begun = monotonic()
     known = results.load(options.results)
     if not options.from_results:

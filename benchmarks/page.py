@@ -23,6 +23,8 @@ TITLES = {
     "import": "`import_homezy`",
 }
 
+HEAD = "| engine | professionals | | seconds | µs each | times the floor | memory | written ² |"
+
 WAYS = {
     "floor": "floor",
     "job": "**our job**",
@@ -32,17 +34,24 @@ WAYS = {
 }
 
 
-def write(results: Results, page: Path) -> None:
+def refuse_unmarked(page: Path) -> None:
     """
-    Put the results between the marks of a page, and the plot beside it.
+    Ask, before anything is measured, whether the figures have a place.
 
     Raises:
-        SystemExit: the page has no such marks.
+        SystemExit: the page is not there, or has not the two marks.
     """
-    text = page.read_text("utf-8")
+    try:
+        text = page.read_text("utf-8")
+    except OSError as error:
+        raise SystemExit(f"{page} cannot be read: {error.strerror}.") from error
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise SystemExit(f"{page} does not say where the figures go: it needs {BEGIN} and {END}.")
-    head, _, rest = text.partition(BEGIN)
+
+
+def write(results: Results, page: Path) -> None:
+    """Put the results between the marks of a page, and the plot beside it."""
+    head, _, rest = page.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
     page.write_text(f"{head}{BEGIN}\n\n{generated(results)}\n{END}{tail}", "utf-8")
     picture = page.parent / PICTURE
@@ -78,7 +87,7 @@ def _lines(results: Results) -> Iterator[str]:
         if rows := [row for engine in ENGINES for row in _rows(results, engine, work)]:
             yield f"### {title[0].upper()}{title[1:]}"
             yield ""
-            yield "| engine | professionals | | seconds | µs each | to the floor | memory | written |"
+            yield HEAD
             yield "|---|--:|---|--:|--:|--:|--:|--:|"
             yield from rows
             yield ""

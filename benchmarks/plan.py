@@ -1,6 +1,7 @@
 """What is measured at which size, and how often: a whole run within forty minutes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from benchmarks.bars import LEAST_ROUNDS, VERIFY_ROUNDS
 from benchmarks.engines import Engine, fresh_copy
@@ -102,10 +103,10 @@ def _measure_deep(
     # Nothing is copied: to verify changes nothing, and the reset comes last.
     seed(engine, size, moves=MOVES, name="deep")
     if "verify" in works:
-        pairs = [
-            (ask(engine, "deep", "floor", "verify"), ask(engine, "deep", "job", "verify"))
-            for _ in range(rounds or VERIFY_ROUNDS)
-        ]
+        pairs = []
+        for _ in range(rounds or VERIFY_ROUNDS):
+            scan = ask(engine, "deep", "floor", "verify")
+            pairs.append((replace(scan, rows=size), ask(engine, "deep", "job", "verify")))
         for figure in paired(engine, size, "verify", pairs):
             note(figure)
     if "spends" in works and is_largest and engine.key == "postgresql":

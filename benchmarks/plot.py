@@ -105,11 +105,11 @@ def _panel(
             f'<path class="grid" d="M{left} {y:.1f} h{WIDTH}"/>'
             f'<text class="soft" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>\n'
         )
-    for x in sorted({x for x, _ in points}):
-        parts.append(
-            f'<text class="soft" x="{across(x):.1f}" y="{top + HEIGHT + 18}"'
-            f' text-anchor="middle">{_short(x)}</text>\n'
-        )
+    parts += [
+        f'<text class="soft" x="{across(x):.1f}" y="{top + HEIGHT + 18}"'
+        f' text-anchor="middle">{_short(x)}</text>\n'
+        for x in sorted({x for x, _ in points})
+    ]
     styles = {way: style for way, _, style in LINES}
     for way, line in lines.items():
         at = [(across(x), up(y)) for x, y in line]

@@ -1,4 +1,4 @@
-"""Bytes that a row takes, with its share of the indexes, and what a professional's year comes to."""
+"""Bytes that a row takes, its share of the indexes included, and a professional's year."""
 
 from contextlib import closing
 from typing import Any
