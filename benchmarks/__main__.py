@@ -89,7 +89,9 @@ def _options(words: list[str] | None) -> argparse.Namespace:
         "--sizes", nargs="+", type=_size, default=list(SIZES), help="professionals, any number of"
     )
     parser.add_argument(
-        "--rounds", type=_positive, help="of floor and job (default: 5, of what is quick more)"
+        "--rounds",
+        type=_positive,
+        help="of floor and job (default: 5 of reset and expiry, 3 of the rest)",
     )
     parser.add_argument("--only", nargs="+", choices=WORKS, metavar="WORK", help=", ".join(WORKS))
     parser.add_argument(

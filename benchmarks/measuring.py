@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator
 
+from benchmarks.bars import FEW_ROUNDS, ROUNDS
 from benchmarks.engines import Engine, ask_json, fresh_copy, manage
 from benchmarks.results import Figure
 from benchmarks.worker import Taken
@@ -18,11 +19,17 @@ MOST = {"bulk": 10_000, "loop": 2_000}
 
 
 def measure_writers(
-    engine: Engine, size: int, works: list[str], *, rounds: int, with_rivals: bool
+    engine: Engine, size: int, works: list[str], *, rounds: int | None, with_rivals: bool
 ) -> Iterator[Figure]:
     """Yield the figures of each work on a seed that is there; the job's books are verified once."""
     for work in works:
-        yield from _work(engine, size, work, rounds=rounds, with_rivals=with_rivals)
+        yield from _work(
+            engine,
+            size,
+            work,
+            rounds=rounds or ROUNDS.get(work, FEW_ROUNDS),
+            with_rivals=with_rivals,
+        )
 
 
 def _work(

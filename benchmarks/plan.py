@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.bars import LEAST_ROUNDS, VERIFY_ROUNDS
+from benchmarks.bars import FEW_ROUNDS
 from benchmarks.engines import Engine, fresh_copy
 from benchmarks.importing import measure_import
 from benchmarks.measuring import WRITERS, ask, measure_writers, paired
@@ -58,7 +58,7 @@ def measure(
     if any(work in works for work in DEEP):
         _measure_deep(engine, size, works, rounds, note, is_largest=is_largest)
     if "import" in works and size <= MOST_IMPORTED:
-        for figure in measure_import(engine, size, rounds=rounds or VERIFY_ROUNDS):
+        for figure in measure_import(engine, size, rounds=rounds or FEW_ROUNDS):
             note(figure)
     return found
 
@@ -79,7 +79,7 @@ def _measure_shallow(
         engine,
         size,
         writers,
-        rounds=1 if is_huge else rounds or LEAST_ROUNDS,
+        rounds=1 if is_huge else rounds,
         with_rivals=size <= MOST_LOOPED,
     ):
         note(figure)
@@ -104,14 +104,14 @@ def _measure_deep(
     seed(engine, size, moves=MOVES, name="deep")
     if "verify" in works:
         pairs = []
-        for _ in range(rounds or VERIFY_ROUNDS):
+        for _ in range(rounds or FEW_ROUNDS):
             scan = ask(engine, "deep", "floor", "verify")
             pairs.append((replace(scan, rows=size), ask(engine, "deep", "job", "verify")))
         for figure in paired(engine, size, "verify", pairs):
             note(figure)
     if "spends" in works and is_largest and engine.key == "postgresql":
         for figure in measure_spends(
-            engine, size, "deep", seconds=TRAFFIC_SECONDS / 2, rounds=VERIFY_ROUNDS
+            engine, size, "deep", seconds=TRAFFIC_SECONDS / 2, rounds=FEW_ROUNDS
         ):
             note(figure)
     if "latency" in works and is_largest:
