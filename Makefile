@@ -8,7 +8,7 @@ MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage matrix mutants screenshots bench bench-admin proof docs lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql coverage matrix mutants screenshots bench bench-more bench-admin proof docs lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,10 +55,12 @@ screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chro
 	@cp build/screenshots/dashboard.png build/screenshots/dashboard-arabic-dark.png \
 		build/screenshots/professional.png build/screenshots/transactions.png docs/pictures/
 
-bench: $(DEV) ## Time the jobs and the staging of notices against single SQL statements, and workers
-	@$(VENV)/bin/python -m benchmarks.jobs
-	@$(VENV)/bin/python -m benchmarks.notices
+bench: $(DEV) ## Time every work against single SQL statements, write docs/performance.md, judge (40 minutes)
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+bench-more: $(DEV) ## Time what several workers bring, and the sending of notices
 	@$(VENV)/bin/python -m benchmarks.celery
+	@$(VENV)/bin/python -m benchmarks.sending
 
 bench-admin: $(DEV) ## Time each page of the admin with 20,000 professionals (ARGS=1000000 for more)
 	@mkdir -p build && rm -f build/marketplace.sqlite3*

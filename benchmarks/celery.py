@@ -9,6 +9,7 @@ faster than the command that is. Workers and PostgreSQL share this machine's cor
 """
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
@@ -16,8 +17,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.jobs import PostgreSQL, fresh_copy, job, manage, seed
-from tests.plugins.postgres import throwaway_cluster
+from benchmarks.engines import Engine, bare_connection, fresh_copy, manage, opened
+from benchmarks.seeding import seed
 from tests.workers import Workers, throwaway_redis
 
 WORKERS = (1, 2, 4)
@@ -26,7 +27,16 @@ MOST_SECONDS = 600
 TOOK = "SELECT EXTRACT(EPOCH FROM finished_at - started_at), success_count FROM credits_jobrun"
 
 
-def shared(engine: PostgreSQL, broker: str, command: str, count: int, workers: int) -> float:
+def alone_by(engine: Engine, command: str, count: int) -> float:
+    """Let the plain command do a job; return its own seconds."""
+    with fresh_copy(engine) as name:
+        result = json.loads(manage(engine, name, command, "--json", "-v0"))
+        if result["succeeded"] != count:
+            raise SystemExit(f"{command} did {result['succeeded']} of {count}.")
+        return float(result["seconds"])
+
+
+def shared(engine: Engine, broker: str, command: str, count: int, workers: int) -> float:
     """Let so many workers do a job; return the seconds of its run."""
     with fresh_copy(engine) as name, tempfile.TemporaryDirectory() as directory:
         started = Workers(
@@ -45,10 +55,10 @@ def shared(engine: PostgreSQL, broker: str, command: str, count: int, workers: i
         return seconds
 
 
-def wait_for_end(engine: PostgreSQL, name: str, command: str, count: int) -> float:
+def wait_for_end(engine: Engine, name: str, command: str, count: int) -> float:
     """Return the seconds of the run when it is over."""
     deadline = time.monotonic() + MOST_SECONDS
-    with closing(engine.connect(name)) as connection:
+    with closing(bare_connection(engine.url(name))) as connection:
         while time.monotonic() < deadline:
             time.sleep(0.2)
             found = connection.execute(
@@ -71,17 +81,18 @@ def main() -> None:
 
     heads = "".join(f"{f'{number} workers':>18}" for number in WORKERS)
     print(f"{'job':<22} {'count':>9} {'command':>9}{heads}")  # noqa: T201
-    with throwaway_cluster() as server, throwaway_redis() as broker:
-        engine = PostgreSQL(server)
-        seed(engine, options.professionals)
-        for command in ("reset_monthly_credits", "expire_credits"):
+    with opened("postgresql") as engine, throwaway_redis() as broker:
+        # All lots are due: the workers' clocks show today.
+        seed(engine, options.professionals, late="2026-11-02 00:00:30")
+        for command, count in (
+            ("reset_monthly_credits", options.professionals - options.professionals // 5),
+            ("expire_credits", options.professionals),
+        ):
             times: dict[int, list[float]] = {number: [] for number in (0, *WORKERS)}
             for _ in range(options.rounds):
-                times[0].append(job(engine, command, options.professionals)[0])
+                times[0].append(alone_by(engine, command, count))
                 for number in WORKERS:
-                    times[number].append(
-                        shared(engine, broker, command, options.professionals, number)
-                    )
+                    times[number].append(shared(engine, broker, command, count, number))
             alone = statistics.median(times[0])
             cells = ""
             for number in WORKERS:
@@ -91,7 +102,7 @@ def main() -> None:
                 )
                 cells += f"{seconds:9.2f} s {ratio:5.2f}x"
             print(  # noqa: T201
-                f"{command:<22} {options.professionals:>9,} {alone:7.2f} s{cells}", flush=True
+                f"{command:<22} {count:>9,} {alone:7.2f} s{cells}", flush=True
             )
 
 

@@ -10,7 +10,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -37,9 +37,13 @@ def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
     begun = time.monotonic()
     with crowd(professionals) as users:
         keys = list(users.values_list("pk", flat=True))
-        quiet = _spends_during(None, keys, seconds=quiet_seconds, seed=seed)
-        chunked = _spends_during("chunked", keys, seed=seed + 1)
-        at_once = _spends_during("at once", keys, seed=seed + 2)
+        quiet = spends_during(None, keys, seconds=quiet_seconds, seed=seed)
+        chunked = spends_during(lambda: reset_monthly_credits(as_of=MARCH), keys, seed=seed + 1)
+        at_once = spends_during(
+            lambda: reset_monthly_credits(as_of=APRIL, chunk_size=len(keys) + 1),
+            keys,
+            seed=seed + 2,
+        )
     p99 = {name: percentile(each, 99) for name, each in _named(quiet, chunked, at_once)}
     ratio = p99["chunked"] / p99["quiet"]
     complaints = () if ratio <= MOST else (f"p99 is {ratio:.1f} times its quiet value",)
@@ -64,8 +68,8 @@ def _named(*lists: Sequence[float]) -> list[tuple[str, Sequence[float]]]:
     return list(zip(("quiet", "chunked", "at once"), lists, strict=True))
 
 
-def _spends_during(
-    job: str | None, keys: list[int], *, seconds: float = 0.0, seed: int
+def spends_during(
+    job: Callable[[], object] | None, keys: list[int], *, seconds: float = 0.0, seed: int
 ) -> list[float]:
     """Return how many seconds each spend took while the job ran, or for so many seconds."""
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
@@ -79,10 +83,8 @@ def _spends_during(
         if job is None:
             time.sleep(seconds)
         else:
-            size = None if job == "chunked" else len(keys) + 1
-            as_of = MARCH if job == "chunked" else APRIL
-            with Child(lambda tell: reset_monthly_credits(as_of=as_of, chunk_size=size)) as child:
-                assert child.wait() == 0, "The reset failed."
+            with Child(lambda tell: job()) as child:
+                assert child.wait() == 0, "The job failed."
         for spender in spenders:
             spender.kill()
             spender.wait()

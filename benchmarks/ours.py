@@ -1,0 +1,67 @@
+"""The works as this project does them; each returns the rows that it wrote."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from credits.conf import get_settings
+from credits.engine.audit import findings
+from credits.engine.keys import ranges
+from credits.engine.notices import promise_resets
+from credits.jobs.expiry import expire_credits
+from credits.jobs.notices import stage_expiry_warnings
+from credits.jobs.reset import reset_monthly_credits
+from credits.models import CreditBalance, JobRun
+
+
+def reset(as_of: datetime) -> int:
+    """Reset the month."""
+    return reset_monthly_credits(as_of=as_of).success_count
+
+
+def expire(as_of: datetime) -> int:
+    """Write off what is due."""
+    return expire_credits(as_of=as_of).success_count
+
+
+def stage_reset_notices(as_of: datetime) -> int:
+    """Promise what the reset of October would have promised, by its chunks."""
+    run = JobRun.objects.get(pk=1)
+    promised = 0
+    keys = CreditBalance.objects.values_list("professional_id", flat=True)
+    for within in ranges(keys, size=get_settings().chunk_size):
+        with transaction.atomic():
+            claimed = CreditBalance.objects.filter(within.on("professional"), claimed_by=run.pk)
+            promised += promise_resets(
+                claimed, run=run, period="2026-10", as_of=as_of, using="default"
+            )
+    return promised
+
+
+def verify(as_of: datetime) -> int:
+    """Ask every invariant; a broken one ends the measurement."""
+    for finding in findings(using="default"):
+        if finding.count:
+            raise SystemExit(f"{finding.invariant.name} is broken: {finding.shown[0]}")
+    return CreditBalance.objects.count()
+
+
+def again(work: str, as_of: datetime) -> bool:
+    """Reset the month a second time; return whether it was the reset that was asked about."""
+    if work != "reset":
+        return False
+    second = reset_monthly_credits(as_of=as_of + timedelta(hours=1))
+    if second.success_count:
+        raise SystemExit(f"The second reset wrote {second.success_count} rows.")
+    return True
+
+
+DOINGS: dict[str, Callable[[datetime], int]] = {
+    "reset": reset,
+    "expiry-1": expire,
+    "expiry-5": expire,
+    "warnings": lambda as_of: stage_expiry_warnings(as_of=as_of),
+    "reset-notices": stage_reset_notices,
+    "verify": verify,
+}
