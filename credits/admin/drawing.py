@@ -1,7 +1,7 @@
 """The dashboard's charts and sentences: reports in, markup and words out; no database."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -64,7 +64,7 @@ def tone(status: str) -> str:
 
 def expiry_chart(months: Sequence[ExpiryMonth], *, linked: bool) -> SafeString:
     """Return the outstanding credits by the month in which they will be lost."""
-    bars = []
+    bars, ledger = [], reverse("admin:credits_credittransaction_changelist")
     for month in months:
         # The overdue begin with time itself, before which no zone has a month.
         first = None if month.is_overdue else first_day_of(period_of(month.begins_at))
@@ -88,7 +88,7 @@ def expiry_chart(months: Sequence[ExpiryMonth], *, linked: bool) -> SafeString:
             del query["expires_at__gte"]
         if month.is_rest:
             del query["expires_at__lt"]
-        url = _transactions(query) if linked else ""
+        url = f"{ledger}?{urlencode(query)}" if linked else ""
         bars.append(Bar(label, (Part(month.credits, title, url),)))
     return bar_chart(
         bars,
@@ -111,7 +111,7 @@ def movement_chart(totals: Sequence[Total], *, as_of: datetime, linked: bool) ->
     for total in totals:
         moved[total.period, total.transaction_type] += total.amount
     first = add_months(start_of(period_of(as_of)), 1 - MONTHS)
-    bars = []
+    bars, ledger = [], reverse("admin:credits_credittransaction_changelist")
     for step in range(MONTHS):
         period = period_of(add_months(first, step))
         begin = first_day_of(period)
@@ -124,7 +124,7 @@ def movement_chart(totals: Sequence[Total], *, as_of: datetime, linked: bool) ->
                 Part(
                     credits,
                     title % {"month": month, "credits": plain(credits, signed=True)},
-                    _transactions(query) if linked else "",
+                    f"{ledger}?{urlencode(query)}" if linked else "",
                     series,
                 )
             )
@@ -139,17 +139,23 @@ def movement_chart(totals: Sequence[Total], *, as_of: datetime, linked: bool) ->
 
 def strip(history: RunHistory, *, as_of: datetime) -> SafeString:
     """Return the last runs of a job, oldest first."""
+    # Once, not for each bar: to look up words and addresses is what takes time on this page.
+    title, runs = (
+        _("%(when)s: %(status)s, %(duration)s"),
+        reverse("admin:credits_jobrun_changelist"),
+    )
+    statuses = {status.value: str(status.label) for status in JobRun.Status}
     beats = [
         Beat(
             seconds_of(run, as_of=as_of),
             tone(run.status),
-            _("%(when)s: %(status)s, %(duration)s")
+            title
             % {
                 "when": moment(run.started_at),
-                "status": run.get_status_display(),
+                "status": statuses[run.status],
                 "duration": duration(seconds_of(run, as_of=as_of)),
             },
-            run_url(run),
+            f"{runs}{run.pk}/change/",
         )
         for run in reversed(history.runs)
     ]
@@ -207,7 +213,3 @@ def run_url(run: JobRun) -> str:
 
 def _sign(status: str) -> str:
     return {"warn": "!", "bad": "✕"}.get(tone(status), "")
-
-
-def _transactions(query: Mapping[str, object]) -> str:
-    return f"{reverse('admin:credits_credittransaction_changelist')}?{urlencode(query)}"

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from credits.admin.cells import name_of
 from credits.conf import get_settings
+from credits.engine.authors import authors
 from credits.engine.database import ledger_database
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.periods import add_months, parse_period, start_of
@@ -142,10 +143,10 @@ class AuthorFilter(admin.SimpleListFilter):
     parameter_name = "who"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the people there are, in one query of the index that holds only such rows."""
-        written = CreditTransaction.objects.filter(created_by__isnull=False)
-        keys = written.order_by("created_by").values("created_by").distinct()[:MOST_AUTHORS]
-        people = get_user_model()._default_manager.using(ledger_database()).filter(pk__in=keys)
+        """Offer the people there are."""
+        using = ledger_database()
+        keys = authors(MOST_AUTHORS, using=using)
+        people = get_user_model()._default_manager.using(using).filter(pk__in=keys)
         choices = [(str(user.pk), name_of(user)) for user in people.order_by()]
         return sorted(choices, key=lambda choice: choice[1].casefold())
 

@@ -35,6 +35,12 @@ def without_balance(eligible: QuerySet[Any]) -> QuerySet[Any]:
     return eligible.filter(~Exists(CreditBalance.objects.filter(pk=OuterRef("pk"))))
 
 
+def not_reset(eligible: QuerySet[Any], *, period: str) -> QuerySet[Any]:
+    """Return the eligible professionals who were not reset in ``period`` yet."""
+    done = CreditBalance.objects.filter(pk=OuterRef("pk"), last_reset_period__gte=period)
+    return eligible.filter(~Exists(done))
+
+
 def open_balances(eligible: QuerySet[Any], within: KeyRange, *, using: str) -> int:
     """Give every eligible professional in a range an empty balance; return how many were new."""
     return insert_select(

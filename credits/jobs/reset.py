@@ -108,6 +108,9 @@ def plan_reset(
                 using=using,
             )
 
+        # One question, so that the steps need not be walked where a month is done.
+        if not retried(reset.not_reset(eligible, period=period).exists, using=using):
+            return []
         new = reset.without_balance(eligible).values_list("pk", flat=True)
         return [Step(new, open_balances), Step(_balances(professionals, using=using), reset_chunk)]
 
@@ -146,7 +149,7 @@ def _eligible(
     if professionals is not None:
         eligible = eligible.filter(pk__in=professionals)
     if limit is not None:
-        waiting = eligible.exclude(credit_balance__last_reset_period__gte=period)
+        waiting = reset.not_reset(eligible, period=period)
         last = waiting.order_by("pk").values_list("pk", flat=True)[limit - 1 : limit]
         # A fixed upper key, so that every later statement means the same professionals.
         for key in last:

@@ -97,6 +97,7 @@ class TestList:
         assert "program" in page
 
     def test_asks_no_more_for_more_rows(self, operator: Client, aisha: User):
+        correct(aisha, 1, "free")
         operator.get(LIST)
         with CaptureQueriesContext(connection) as few:
             operator.get(LIST)

@@ -117,6 +117,28 @@ class TestRanges:
 
         assert len(met) == 5
 
+    def test_read_keys_that_stand_in_several_rows_once(self, django_assert_num_queries):
+        make_lot_holders(10, lots=(1, 1), expires_at=AUGUST)
+
+        with django_assert_num_queries(1):
+            met = list(ranges(lot_owners(), size=4))
+
+        assert len(met) == 5
+
+    @pytest.mark.parametrize("size", [1, 2, 5, 6, 7, 100])
+    def test_cut_owners_of_lots_within_what_is_asked_for(self, size):
+        keys = [holder.pk for holder in make_lot_holders(5, lots=(1, 1), expires_at=AUGUST)]
+
+        met = list(ranges(lot_owners(), size=size, within=KeyRange(keys[0], keys[3])))
+
+        assert (met[0].after, met[-1].upto) == (keys[0], keys[3])
+        assert [
+            key for it in met for key in keys_within(lot_owners(), it, name="professional_id")
+        ] == [key for key in keys[1:4] for _ in range(2)]
+
+    def test_are_none_where_there_are_no_lots(self):
+        assert list(ranges(lot_owners(), size=10)) == []
+
     def test_walk_a_narrowed_queryset(self):
         professionals = make_professionals(6)
         some = user_keys().filter(pk__in=[user.pk for user in professionals[::2]])
