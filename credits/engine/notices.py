@@ -1,7 +1,9 @@
 """
 Promise notices, set-based: one ``INSERT … SELECT`` for a chunk of professionals.
 
-A promise is made once: its key says what it is about, and a key that is taken is left alone.
+A promise is made once: its key says what it is about. Of a warning, which every sender looks for, a
+key that is taken is left alone. What a job wrote was never written before, nor was its notice: to
+look for that key first, as ON CONFLICT does, would take a third of the time again.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -103,6 +105,7 @@ def promise_warnings(
         context=JSONObject(day=day, lead=Value(lead), credits=Sum("remaining_amount")),
         as_of=as_of,
         using=using,
+        unless_taken="key",
     )
 
 
@@ -115,6 +118,7 @@ def _promise(
     run: JobRun | None = None,
     as_of: datetime,
     using: str,
+    unless_taken: str | None = None,
 ) -> int:
     return insert_select(
         Notice,
@@ -137,7 +141,7 @@ def _promise(
             "created_at": as_of,
         },
         using=using,
-        unless_taken="key",
+        unless_taken=unless_taken,
     )
 
 

@@ -61,20 +61,24 @@ _PERIOD_ELSEWHERE = {
     "postgresql": "TO_CHAR(t.created_at AT TIME ZONE '{zone}', 'YYYY-MM')",
 }
 
-# Credits, what lots brought, what draws took: each row and each allocation once.
+# Credits, what lots brought, what draws took: each row and each allocation is read once.
 _COUNTED = """
-SELECT {period} AS period, t.transaction_type, t.credit_type, '' AS currency,
-    COUNT(*) AS count, SUM(t.amount) AS amount, 0 AS price
-FROM credits_credittransaction t WHERE {those} GROUP BY 1, 2, 3
+WITH moved AS (
+    SELECT {period} AS period, t.transaction_type, t.credit_type,
+        CASE WHEN t.price IS NULL THEN '' ELSE t.currency END AS currency,
+        COUNT(*) AS count, SUM(t.amount) AS amount, SUM(t.price) AS price
+    FROM credits_credittransaction t WHERE {rows} GROUP BY 1, 2, 3, 4
+)
+SELECT period, transaction_type, credit_type, '' AS currency, count, amount, 0 AS price FROM moved
 UNION ALL
-SELECT {period}, t.transaction_type, t.credit_type, t.currency, 0, 0, SUM(t.price)
-FROM credits_credittransaction t WHERE {those} AND t.price IS NOT NULL GROUP BY 1, 2, 3, 4
+SELECT period, transaction_type, credit_type, currency, 0, 0, price
+FROM moved WHERE price IS NOT NULL
 UNION ALL
 SELECT {period}, t.transaction_type, t.credit_type, lot.currency, 0, 0, SUM(a.price)
-FROM credits_credittransaction t
-JOIN credits_creditallocation a ON a.transaction_id = t.id
+FROM credits_creditallocation a
+JOIN credits_credittransaction t ON t.id = a.transaction_id
 JOIN credits_credittransaction lot ON lot.id = a.lot_id
-WHERE {those} AND a.price IS NOT NULL GROUP BY 1, 2, 3, 4
+WHERE {draws} AND a.price IS NOT NULL GROUP BY 1, 2, 3, 4
 """
 
 _SUMMED = """
@@ -105,7 +109,7 @@ def monthly_totals(*, using: str) -> list[Total]:
     kept = _ask(_KEPT_AND_MARK, [], using=using)
     (through,) = (row.count for row in kept if not row.period)
     rest = _ask(
-        _SUMMED.format(parts=_counted("t.id > %s", using=using)), [through] * 3, using=using
+        _SUMMED.format(parts=_counted("{id} > %s", using=using)), [through] * 2, using=using
     )
     return _added_up([row for row in kept if row.period] + rest)
 
@@ -193,8 +197,8 @@ def _postgresql_step(*, using: str) -> int:
 
 def _count_through(end: int, mark: TotalsMark, *, using: str) -> int:
     new = _ask(
-        _SUMMED.format(parts=_counted("t.id > %s AND t.id <= %s", using=using)),
-        [mark.through, end] * 3,
+        _SUMMED.format(parts=_counted("{id} > %s AND {id} <= %s", using=using)),
+        [mark.through, end] * 2,
         using=using,
     )
     totals = MonthlyTotal.objects.using(using)
@@ -228,7 +232,7 @@ def _end(*, using: str) -> int:
 
 def offenders(*, using: str) -> str:
     """Return the query for the totals that are not what the counted rows add up to."""
-    counted = _SUMMED.format(parts=_counted(f"t.id <= {_MARK}", using=using))
+    counted = _SUMMED.format(parts=_counted(f"{{id}} <= {_MARK}", using=using))
     turned = """
         SELECT period, transaction_type, credit_type, currency, -count, -amount, -price
         FROM ({}) counted
@@ -248,7 +252,9 @@ def _counted(those: str, *, using: str) -> str:
     vendor, zone = connections[using].vendor, get_settings().period_time_zone
     # The name of a zone that was found, so there is no quote in it.
     period = _PERIOD[vendor] if zone == "UTC" else _PERIOD_ELSEWHERE[vendor].format(zone=zone)
-    return _COUNTED.format(period=period, those=those)
+    return _COUNTED.format(
+        period=period, rows=those.format(id="t.id"), draws=those.format(id="a.transaction_id")
+    )
 
 
 def _ask(sql: str, params: Sequence[Any], *, using: str) -> list[Total]:
