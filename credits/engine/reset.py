@@ -37,8 +37,8 @@ def without_balance(eligible: QuerySet[Any]) -> QuerySet[Any]:
 
 def not_reset(eligible: QuerySet[Any], *, period: str) -> QuerySet[Any]:
     """Return the eligible professionals who were not reset in ``period`` yet."""
-    # An outer join by the keys, whose cost is known. By NOT EXISTS, right after a reset of which its
-    # statistics know nothing, PostgreSQL compares every user with every balance.
+    # An outer join by the keys, whose cost is known. With NOT EXISTS, right after a reset of which
+    # its statistics know nothing, PostgreSQL compares every user with every balance.
     return eligible.filter(
         Q(credit_balance__isnull=True) | Q(credit_balance__last_reset_period__lt=period)
     )

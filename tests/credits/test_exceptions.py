@@ -33,6 +33,14 @@ ERRORS = [
         id="InvalidArgument",
     ),
     pytest.param(
+        "InvalidAllowance",
+        (),
+        {"path": "shop.plans.amount", "found": -1},
+        'CREDITS["MONTHLY_FREE_CREDITS"]: shop.plans.amount returned -1; it must return a whole'
+        " number of at least 0, or an expression over users.",
+        id="InvalidAllowance",
+    ),
+    pytest.param(
         "UnknownProfessional",
         (),
         {"professional_id": 7},
