@@ -1,19 +1,20 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 import pytest
 import stamina
 from django.test import TransactionTestCase
 from django.utils import translation
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
+from pytest_django import Settings
 
 from tests.flushing import empty_tables
 
 # The same examples every time: a suite that fails only now and then is believed by nobody. To look
 # further: pytest --hypothesis-profile=thorough tests/credits/test_model.py
-settings.register_profile("suite", derandomize=True, database=None, deadline=None)
-settings.register_profile("thorough", max_examples=2_000, deadline=None)
-settings.load_profile("suite")
+hypothesis_settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+hypothesis_settings.register_profile("thorough", max_examples=2_000, deadline=None)
+hypothesis_settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,16 @@ def quick_flush() -> Iterator[None]:
     """Let transactional tests be flushed: the ledger's triggers refuse Django's TRUNCATE."""
     with mock.patch.object(TransactionTestCase, "_fixture_teardown", staticmethod(empty_tables)):
         yield
+
+
+@pytest.fixture
+def allow(settings: Settings) -> Callable[[object], None]:
+    """Return what lets the project say how many free credits a month gives."""
+
+    def say(amount: object) -> None:
+        settings.CREDITS = settings.CREDITS | {"MONTHLY_FREE_CREDITS": amount}
+
+    return say
 
 
 @pytest.fixture(autouse=True)

@@ -9,25 +9,10 @@ from credits.engine.allowance import allowance_of, monthly_allowance, sample_all
 from credits.exceptions import InvalidAllowance
 from credits.jobs.reset import forecast_reset, reset_monthly_credits
 from credits.models import CreditBalance, CreditTransaction
-from homezy.models import Verification
 from tests.books import broken_invariants
-from tests.factories import APRIL, MARCH, make_professional
+from tests.factories import APRIL, MARCH, make_expert, make_professional
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def allow(settings):
-    """Let the project say how much it gives."""
-
-    def say(amount: object) -> None:
-        settings.CREDITS = settings.CREDITS | {"MONTHLY_FREE_CREDITS": amount}
-
-    return say
-
-
-def make_expert(**fields):
-    return make_professional(verification=Verification.COMPREHENSIVE, **fields)
 
 
 def free_of(professional):

@@ -6,24 +6,9 @@ from credits.jobs.reset import reset_monthly_credits
 from credits.models import Notice
 from credits.notices.composing import compose
 from credits.notices.previewing import preview
-from homezy.models import Verification
-from tests.factories import APRIL, MARCH, make_professional
+from tests.factories import APRIL, MARCH, make_expert, make_professional
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def allow(settings):
-    """Let the project say how much it gives."""
-
-    def say(amount: object) -> None:
-        settings.CREDITS = settings.CREDITS | {"MONTHLY_FREE_CREDITS": amount}
-
-    return say
-
-
-def make_expert(**fields):
-    return make_professional(verification=Verification.COMPREHENSIVE, **fields)
 
 
 def rule(amount):
