@@ -197,7 +197,7 @@ def samples_of() -> dict[str, Any]:
     balances = CreditBalance.objects.order_by("-pk")
     middle = balances.filter(pk__lte=balances[0].pk // 2)[0].pk
     return {
-        "last": min(CreditBalance.objects.count(), 10_000) // 50,
+        "last": max(min(CreditBalance.objects.count(), 10_000) // 50, 1),
         "pro": User.objects.get(pk=middle),
         "busy": User.objects.get(email="buyer@example.com"),
         "row": CreditTransaction.objects.filter(
