@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,9 @@ from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.run_due import run_due_credit_jobs
 from credits.ledger import balance_of, spend
 from credits.models import CreditTransaction, JobRun, TransactionType
+from credits.monitoring import watchers
 from credits.periods import period_of
+from credits.signals import jobs_checked
 from homezy.models import User
 from proof.findings import Finding
 from proof.stage import clear
@@ -36,6 +39,8 @@ from tests.factories import buy, make_professional, make_professionals
 
 BEGIN = datetime(2026, 1, 1, 0, 0, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
+
+WATCHERS = "credits.watchers"
 
 
 def years(count: int, *, seed: int) -> Finding:
@@ -94,7 +99,7 @@ def _steps(now: datetime, end: datetime, chance: random.Random) -> Iterator[date
         if not chance.randrange(200):
             # A clock that was wrong for a moment: back by a day, then right again.
             yield now - timedelta(days=1)
-        now += timedelta(hours=chance.randrange(2, 13), seconds=chance.randrange(3600))
+        now += timedelta(hours=chance.randrange(3, 19), seconds=chance.randrange(3600))
 
 
 def _judge_months(count: int, down: list[tuple[datetime, datetime]]) -> Iterator[str]:
@@ -303,8 +308,14 @@ def _as_javascript(day: datetime) -> datetime:
     return day.replace(year=year, month=month, day=1) + timedelta(days=day.day - 1)
 
 
-def _only_jobs() -> override_settings:
-    """Nobody to write to: the mails of so many years are not what this is about."""
-    return override_settings(
-        ADMINS=[], EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend"
-    )
+@contextmanager
+def _only_jobs() -> Iterator[None]:
+    """Nobody to write to or to tell: ten years of mails and alerts are not what this is about."""
+    jobs_checked.disconnect(dispatch_uid=WATCHERS)
+    try:
+        with override_settings(
+            ADMINS=[], EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend"
+        ):
+            yield
+    finally:
+        jobs_checked.connect(watchers.jobs_checked, dispatch_uid=WATCHERS)
