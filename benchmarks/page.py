@@ -71,7 +71,7 @@ def _lines(results: Results) -> Iterator[str]:
     yield ""
     yield f"![Time and memory of the reset against size]({PICTURE})"
     yield ""
-    yield "### The bars"
+    yield "## The bars"
     yield ""
     yield "| engine | bar | measured | limit | |"
     yield "|---|---|---|---|---|"
@@ -85,7 +85,7 @@ def _lines(results: Results) -> Iterator[str]:
     yield ""
     for work, title in TITLES.items():
         if rows := [row for engine in ENGINES for row in _rows(results, engine, work)]:
-            yield f"### {title[0].upper()}{title[1:]}"
+            yield f"## {title[0].upper()}{title[1:]}"
             yield ""
             yield HEAD
             yield "|---|--:|---|--:|--:|--:|--:|--:|"
@@ -154,7 +154,7 @@ def _traffic(results: Results) -> Iterator[str]:
                 f" {ours.extra['per second']:,.0f}, {least.extra['per second']:,.0f} |"
             )
     if rows:
-        yield "### Spends, in a ledger of ten transactions for each professional"
+        yield "## Spends, in a ledger of ten transactions for each professional"
         yield ""
         yield "| engine | professionals | | |"
         yield "|---|--:|---|--:|"
@@ -172,7 +172,7 @@ def _room(results: Results) -> Iterator[str]:
     if not found:
         return
     tables = [name for name in sorted(found[0].extra) if name.startswith("credits_")]
-    yield "### Room, with the indexes"
+    yield "## Room, with the indexes"
     yield ""
     heads = " | ".join(name.removeprefix("credits_").removesuffix(" bytes") for name in tables)
     yield f"| engine | {heads} | rows a year | a year |"
