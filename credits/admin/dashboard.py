@@ -7,13 +7,11 @@ its own place. It reads monthly totals, open lots and runs, never the ledger.
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,7 +22,7 @@ from credits.admin import drawing
 from credits.admin.cells import moment
 from credits.admin.pausing import shown_pauses
 from credits.admin.skin import ModelAdmin
-from credits.engine.database import ledger_database
+from credits.engine.database import apart, ledger_database
 from credits.engine.totals import monthly_totals
 from credits.models import JobRun, Notice
 from credits.notices.facts import JOB_TITLES
@@ -125,11 +123,8 @@ class NextResetView(ModelAdmin):
 
 def _look(look: Callable[[], Any]) -> Piece:
     """Return what a function finds; whatever goes wrong in it stays inside its part."""
-    using = ledger_database()
-    # Inside a transaction a statement that fails takes all that follow with it.
-    is_inside = connections[using].in_atomic_block
     try:
-        with transaction.atomic(using=using) if is_inside else nullcontext():
+        with apart(using=ledger_database()):
             return Piece(look())
     except Exception:
         # The host's own rule of who is eligible is called here: it may raise anything.

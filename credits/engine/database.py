@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import stamina
 from django.db import (
@@ -14,6 +15,7 @@ from django.db import (
     OperationalError,
     connections,
     router,
+    transaction,
 )
 from django.utils import timezone
 
@@ -93,6 +95,15 @@ def retried(question: Callable[[], T], *, using: str) -> T:
         with attempt:
             answer = question()
     return answer
+
+
+def apart(*, using: str) -> AbstractContextManager[Any]:
+    """
+    Let a transaction of the caller's survive what fails inside; where there is none, open none.
+
+    Without it a statement that fails in a transaction takes all that follow with it.
+    """
+    return transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext()
 
 
 def database_now(*, using: str) -> datetime:

@@ -10,14 +10,13 @@ import os
 import socket
 import time
 from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError
 from django.utils import timezone
 
-from credits.engine.database import ledger_database
+from credits.engine.database import apart, ledger_database
 from credits.jobs.due import LateJob
 from credits.models import JobAlert, JobRun
 from credits.monitoring import alerts, chat, heartbeat, hooks, sentry
@@ -57,12 +56,6 @@ def jobs_checked(*, as_of: datetime, late: list[LateJob], **kwargs: Any) -> None
     tell(tuple(JobRun.Job), monitors, as_of=as_of)
 
 
-def _apart() -> AbstractContextManager[Any]:
-    """Let a transaction of the caller's survive what fails here; where there is none, open none."""
-    using = ledger_database()
-    return transaction.atomic(using=using) if connections[using].in_atomic_block else nullcontext()
-
-
 def tell(
     jobs: Collection[JobRun.Job],
     monitors: list[Hook],
@@ -74,8 +67,9 @@ def tell(
     """Raise what is news, then call every hook side by side; return what became of each."""
     chats = {it.fingerprint: it for it in chat.chats()}
     due: list[JobAlert] = []
+    using = ledger_database()
     try:
-        with _apart():
+        with apart(using=using):
             alerts.raise_news(jobs, as_of=as_of, tells_late=tells_late)
             due = alerts.take_due(as_of=as_of)
     except DatabaseError:
@@ -91,7 +85,7 @@ def tell(
     answers = hooks.call_all(calls)
     _log(answers)
     try:
-        with _apart():
+        with apart(using=using):
             _settle(due, list(told), wanted=chats)
     except DatabaseError:
         logger.exception("deliveries of alerts were not recorded")
