@@ -146,12 +146,9 @@ def forecast(
     failing = 0
     if not isinstance(free_credits, int):
         # Whom the expression gives nothing, not even 0, or less: the claim would fail on them.
-        everyone = balances.count() + new.count()
-        balances, new = (
-            balances.filter(credits_allowance__gte=0),
-            new.filter(credits_allowance__gte=0),
-        )
-        failing = everyone - balances.count() - new.count()
+        lacking = Q(credits_allowance__isnull=True) | Q(credits_allowance__lt=0)
+        failing = balances.filter(lacking).count() + new.filter(lacking).count()
+        balances, new = (rows.filter(credits_allowance__gte=0) for rows in (balances, new))
     known = _tally(balances, F("credits_allowance") - F("free_credits"))
     opened = _tally(new, F("credits_allowance"))
     largest = [

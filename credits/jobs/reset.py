@@ -93,6 +93,11 @@ def plan_reset(
     eligible = _eligible(professionals, limit, period=period)
 
     def steps(run: JobRun) -> list[Step]:
+        # One question, so that the steps need not be walked where a month is done.
+        if not retried(reset.not_reset(eligible, period=period).exists, using=using):
+            return []
+        free_credits = monthly_allowance()
+
         def open_balances(within: KeyRange) -> Tally:
             reset.open_balances(eligible, within, using=using)
             return Tally()
@@ -104,13 +109,10 @@ def plan_reset(
                 run=run,
                 period=period,
                 as_of=run.as_of,
-                free_credits=monthly_allowance(),
+                free_credits=free_credits,
                 using=using,
             )
 
-        # One question, so that the steps need not be walked where a month is done.
-        if not retried(reset.not_reset(eligible, period=period).exists, using=using):
-            return []
         new = reset.without_balance(eligible).values_list("pk", flat=True)
         return [Step(new, open_balances), Step(_balances(professionals, using=using), reset_chunk)]
 

@@ -142,8 +142,6 @@ def _own(kind: str, professional_id: ProfessionalId, at: datetime) -> Facts:
 def _own_reset(professional_id: ProfessionalId, at: datetime) -> Facts:
     """Return what a professional's last reset did; who had none is told of the one to come."""
     balance = CreditBalance.objects.using(ledger_database()).filter(pk=professional_id).first()
-    before, period = (balance.free_credits if balance else 0), period_of(at)
-    after = allowance_of(professional_id)
     # What a reset gave stands in the ledger: since then the rule may have changed.
     last = (
         CreditTransaction.objects.using(ledger_database())
@@ -154,6 +152,9 @@ def _own_reset(professional_id: ProfessionalId, at: datetime) -> Facts:
     if balance and balance.free_before_reset is not None and last is not None:
         before, period = balance.free_before_reset, balance.last_reset_period
         after = before + last.amount
+    else:
+        before, period = (balance.free_credits if balance else 0), period_of(at)
+        after = allowance_of(professional_id)
     return reset_facts(professional_id, before=before, after=after, period=period, at=at)
 
 
