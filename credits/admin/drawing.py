@@ -140,10 +140,8 @@ def movement_chart(totals: Sequence[Total], *, as_of: datetime, linked: bool) ->
 def strip(history: RunHistory, *, as_of: datetime) -> SafeString:
     """Return the last runs of a job, oldest first."""
     # Once, not for each bar: to look up words and addresses is what takes time on this page.
-    title, runs = (
-        _("%(when)s: %(status)s, %(duration)s"),
-        reverse("admin:credits_jobrun_changelist"),
-    )
+    title = _("%(when)s: %(status)s, %(duration)s")
+    runs = reverse("admin:credits_jobrun_changelist")
     statuses = {status.value: str(status.label) for status in JobRun.Status}
     beats = [
         Beat(

@@ -50,16 +50,13 @@ class Total:
 
 
 _PERIOD = {
-    # A moment is stored as UTC text that begins with its month.
-    "sqlite": "SUBSTR(t.created_at, 1, 7)",
-    "postgresql": "TO_CHAR(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM')",
-}
-
-# Where months do not begin in UTC: on SQLite by Django's Python function, for each row.
-_PERIOD_ELSEWHERE = {
+    # Django's Python function, for each row.
     "sqlite": "SUBSTR(django_datetime_cast_date(t.created_at, '{zone}', 'UTC'), 1, 7)",
     "postgresql": "TO_CHAR(t.created_at AT TIME ZONE '{zone}', 'YYYY-MM')",
 }
+
+# A moment is stored as UTC text that begins with its month.
+_PERIOD_OF_TEXT = "SUBSTR(t.created_at, 1, 7)"
 
 # Credits, what lots brought, what draws took: each row and each allocation is read once.
 _COUNTED = """
@@ -251,7 +248,8 @@ def offenders(*, using: str) -> str:
 def _counted(those: str, *, using: str) -> str:
     vendor, zone = connections[using].vendor, get_settings().period_time_zone
     # The name of a zone that was found, so there is no quote in it.
-    period = _PERIOD[vendor] if zone == "UTC" else _PERIOD_ELSEWHERE[vendor].format(zone=zone)
+    is_text = vendor == "sqlite" and zone == "UTC"
+    period = _PERIOD_OF_TEXT if is_text else _PERIOD[vendor].format(zone=zone)
     return _COUNTED.format(
         period=period, rows=those.format(id="t.id"), draws=those.format(id="a.transaction_id")
     )
