@@ -16,18 +16,13 @@ KEPT = {"auth_permission", "django_content_type", "django_migrations"}
 def empty_tables() -> None:
     """Leave no row of any model, and the ledger's triggers in place."""
     tables = set(connection.introspection.django_table_names()) - KEPT
-    empty = "; ".join(f'DELETE FROM "{table}"' for table in sorted(tables))
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
             # As a replica does: no trigger fires, of the ledger's or of a foreign key's.
-            cursor.execute(
-                f"SET session_replication_role = replica; {empty}; RESET session_replication_role"
-            )
-    else:
-        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+        else:
             triggers.drop(using="default")
-            for statement in empty.split("; "):
-                cursor.execute(statement)
-            triggers.install(using="default")
+        for table in sorted(tables):
+            cursor.execute(f'DELETE FROM "{table}"')
     if triggers.missing(using="default"):
         triggers.install(using="default")
