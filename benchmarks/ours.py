@@ -7,8 +7,9 @@ from django.db import transaction
 
 from credits.conf import get_settings
 from credits.engine.audit import findings
-from credits.engine.keys import ranges
-from credits.engine.notices import promise_resets
+from credits.engine.keys import KeyRange, ranges
+from credits.engine.notices import resets
+from credits.engine.statements import Compiled, Statement
 from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import stage_expiry_warnings
 from credits.jobs.reset import reset_monthly_credits
@@ -30,12 +31,15 @@ def stage_reset_notices(as_of: datetime) -> int:
     run = JobRun.objects.get(pk=1)
     promised = 0
     keys = CreditBalance.objects.values_list("professional_id", flat=True)
+
+    def promising(within: KeyRange) -> Compiled:
+        claimed = CreditBalance.objects.filter(within.on("professional"), claimed_by=run.pk)
+        return resets(claimed, run=run, period="2026-10", as_of=as_of, using="default")
+
+    promise = Statement(promising, using="default")
     for within in ranges(keys, size=get_settings().chunk_size):
         with transaction.atomic():
-            claimed = CreditBalance.objects.filter(within.on("professional"), claimed_by=run.pk)
-            promised += promise_resets(
-                claimed, run=run, period="2026-10", as_of=as_of, using="default"
-            )
+            promised += promise.done(within)
     return promised
 
 

@@ -14,13 +14,14 @@ From 4 on everything follows from the rows that 3 wrote.
 from datetime import datetime
 
 from django.db import connections
-from django.db.models import BooleanField, Count, F, Func, Max, Q, QuerySet, Sum, Value, Window
+from django.db.models import BooleanField, Count, F, Func, QuerySet, Sum, Value, Window
 from django.db.models.functions import Coalesce
 from django.db.models.functions.json import JSONObject
 
-from credits.engine.inserting import compiled, insert_select
+from credits.engine import notices
+from credits.engine.inserting import insertion
 from credits.engine.keys import KeyRange
-from credits.engine.notices import promise_receipts
+from credits.engine.statements import Compiled, Hole, Statement, compiled, update
 from credits.engine.tally import Change, Forecast, Tally
 from credits.models import (
     CreditAllocation,
@@ -30,7 +31,6 @@ from credits.models import (
     JobRun,
     TransactionType,
 )
-from credits.models.balances import ProfessionalId
 
 
 def due_lots(*, as_of: datetime, using: str) -> QuerySet[CreditTransaction]:
@@ -38,57 +38,117 @@ def due_lots(*, as_of: datetime, using: str) -> QuerySet[CreditTransaction]:
     return CreditTransaction.objects.using(using).due(as_of)
 
 
-def expire_chunk(
-    due: QuerySet[CreditTransaction],
-    within: KeyRange,
-    *,
-    run: JobRun,
-    as_of: datetime,
-    using: str,
-) -> Tally:
-    """Write off the due lots of the professionals in a range, in the caller's transaction."""
-    due = due.filter(within.on("professional"))
-    locked = _lock_owners(due, using=using)
-    ledger = CreditTransaction.objects.using(using)
-    end = ledger.aggregate(end=Coalesce(Max("pk"), 0))["end"]
-    if not _insert_expiries(due.filter(locked), run=run, as_of=as_of, using=using):
-        return Tally()
+class Expiry:
+    """The write-off of one run: its statements, compiled once for all chunks."""
 
-    # Keys are drawn in order, so behind the noted end stand the rows just written and what others
-    # wrote meanwhile: a short stretch, however long the ledger is. Their type is not asked for:
-    # PostgreSQL would take the index of the expiries, and all of them, for the shorter way.
-    written = ledger.filter(within.on("professional"), pk__gt=end, run=run)
-    _insert_allocations(written, using=using)
-    _lower_balances(written, using=using)
-    # Times zero: a lot for which nothing was paid keeps no price.
-    ledger.filter(pk__in=written.order_by().values("origin")).update(
-        remaining_amount=0, remaining_price=F("remaining_price") * 0
-    )
-    sums = written.aggregate(count=Count("pk"), amount=Coalesce(Sum("amount"), 0))
-    notices = promise_receipts(written, run=run, as_of=as_of, using=using)
-    return Tally(succeeded=sums["count"], expired=-sums["amount"], notices=notices)
+    def __init__(
+        self, due: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
+    ) -> None:
+        self._due = due
+        self._run = run
+        self._as_of = as_of
+        self._using = using
+        self._ledger = CreditTransaction.objects.using(using)
+        # SQLite: the transaction of the caller locked the whole database when it began.
+        self._locks = connections[using].features.has_select_for_update
+        self._lock = Statement(self._locking, using=using)
+        self._end = Statement(self._ending, using=using)
+        self._record = Statement(self._recording, using=using)
+        self._allocate = Statement(self._allocating, using=using)
+        self._lower = Statement(self._lowering, using=using)
+        self._empty = Statement(self._emptying, using=using)
+        self._sums = Statement(self._summing, using=using)
+        self._promise = Statement(self._promising, using=using)
 
+    def expire_chunk(self, within: KeyRange) -> Tally:
+        """Write off the due lots of the professionals in a range, in the caller's transaction."""
+        # The locked keys are the one thing that travels through Python: a lot that was bought long
+        # ago and booked just now may belong to somebody who was not locked, and waits for the next
+        # run. To mark the balances instead would write each of them twice.
+        locked = [key for (key,) in self._lock.rows(within)] if self._locks else []
+        [(end,)] = self._end.rows(within)
+        if not self._record.done(within, locked=locked):
+            return Tally()
+        behind = {"end": end}
+        self._allocate.done(within, **behind)
+        self._lower.done(within, **behind)
+        self._empty.done(within, **behind)
+        [(count, amount)] = self._sums.rows(within, **behind)
+        promised = self._promise.done(within, **behind)
+        return Tally(succeeded=count, expired=-int(amount), notices=promised)
 
-def _lock_owners(due: QuerySet[CreditTransaction], *, using: str) -> Q:
-    """
-    Lock the balances of everyone with due lots; return the condition on a lot that it is theirs.
+    def _locking(self, within: KeyRange) -> Compiled:
+        owners = self._due.filter(within.on("professional")).order_by().values("professional")
+        balances = CreditBalance.objects.using(self._using).select_for_update()
+        keys = balances.filter(professional__in=owners).order_by("professional_id")
+        return compiled(keys.values_list("professional_id"), using=self._using)
 
-    The condition holds the locked keys themselves, the one thing that travels through Python: a
-    lot that was bought long ago and booked just now may belong to somebody who was not locked,
-    and waits for the next run. To mark the balances instead would write each of them twice.
-    """
-    if not connections[using].features.has_select_for_update:
-        # SQLite: this transaction locked the whole database when it began.
-        return Q()
-    owners = due.order_by().values("professional")
-    keys = (
-        CreditBalance.objects.using(using)
-        .select_for_update()
-        .filter(professional__in=owners)
-        .order_by("professional_id")
-        .values_list("professional_id", flat=True)
-    )
-    return Q(_AnyOf(F("professional_id"), _array(list(keys))))
+    def _ending(self, within: KeyRange) -> Compiled:
+        return "SELECT COALESCE(MAX(id), 0) FROM credits_credittransaction", ()
+
+    def _recording(self, within: KeyRange) -> Compiled:
+        lots = self._due.filter(within.on("professional"))
+        if self._locks:
+            lots = lots.filter(_AnyOf(F("professional_id"), _array(Hole("locked"))))
+        return _insertion_of_expiries(lots, run=self._run, as_of=self._as_of, using=self._using)
+
+    def _written(self, within: KeyRange) -> QuerySet[CreditTransaction]:
+        # Keys are drawn in order, so behind the noted end stand the rows just written and what
+        # others wrote meanwhile: a short stretch, however long the ledger is. Their type is not
+        # asked for: PostgreSQL would take the index of the expiries, and all of them, for the
+        # shorter way.
+        return self._ledger.filter(
+            within.on("professional"), pk__gt=Value(Hole("end")), run=self._run
+        )
+
+    def _allocating(self, within: KeyRange) -> Compiled:
+        return insertion(
+            CreditAllocation,
+            self._written(within).order_by("pk"),
+            {
+                "lot": F("origin_id"),
+                "transaction": F("pk"),
+                "amount": F("amount"),
+                # Read from the lot, which is emptied after this.
+                "price": -F("origin__remaining_price"),
+            },
+            using=self._using,
+        )
+
+    def _lowering(self, within: KeyRange) -> Compiled:
+        # Not a correlated subquery, which is what the ORM has: with fresh rows in no statistics
+        # PostgreSQL walks all of them again for each balance.
+        owners = self._written(within).order_by().values("professional_id")
+        sums, params = compiled(owners.annotate(change=Sum("amount")), using=self._using)
+        return (
+            f"""
+            UPDATE credits_creditbalance
+            SET paid_credits = paid_credits + fallen.change,
+                lifetime_expired = lifetime_expired - fallen.change
+            FROM ({sums}) fallen
+            WHERE credits_creditbalance.professional_id = fallen.professional_id
+            """,
+            params,
+        )
+
+    def _emptying(self, within: KeyRange) -> Compiled:
+        return update(
+            self._ledger.filter(pk__in=self._written(within).order_by().values("origin")),
+            using=self._using,
+            remaining_amount=0,
+            # Times zero: a lot for which nothing was paid keeps no price.
+            remaining_price=F("remaining_price") * 0,
+        )
+
+    def _summing(self, within: KeyRange) -> Compiled:
+        amounts = self._written(within).order_by().values_list("amount")
+        select, params = compiled(amounts, using=self._using)
+        return f"SELECT COUNT(*), COALESCE(SUM(amount), 0) FROM ({select}) written", params
+
+    def _promising(self, within: KeyRange) -> Compiled:
+        return notices.receipts(
+            self._written(within), run=self._run, as_of=self._as_of, using=self._using
+        )
 
 
 class _AnyOf(Func):
@@ -99,7 +159,7 @@ class _AnyOf(Func):
     output_field = BooleanField()
 
 
-def _array(keys: list[ProfessionalId]) -> Value:
+def _array(keys: Hole) -> Value:
     # Not at the top: the module wants psycopg, which who runs on SQLite may not have.
     from django.contrib.postgres.fields import ArrayField  # noqa: PLC0415
 
@@ -107,9 +167,9 @@ def _array(keys: list[ProfessionalId]) -> Value:
     return Value(keys, output_field=ArrayField(key))
 
 
-def _insert_expiries(
+def _insertion_of_expiries(
     lots: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
-) -> int:
+) -> Compiled:
     total = F("professional__credit_balance__free_credits") + F(
         "professional__credit_balance__paid_credits"
     )
@@ -120,7 +180,7 @@ def _insert_expiries(
         partition_by=F("professional_id"),
         order_by=[F("expires_at").asc(), F("pk").asc()],
     )
-    return insert_select(
+    return insertion(
         CreditTransaction,
         lots.order_by("professional", "expires_at", "pk"),
         {
@@ -141,40 +201,6 @@ def _insert_expiries(
         },
         using=using,
     )
-
-
-def _insert_allocations(written: QuerySet[CreditTransaction], *, using: str) -> None:
-    insert_select(
-        CreditAllocation,
-        written.order_by("pk"),
-        {
-            "lot": F("origin_id"),
-            "transaction": F("pk"),
-            "amount": F("amount"),
-            # Read from the lot, which is emptied after this.
-            "price": -F("origin__remaining_price"),
-        },
-        using=using,
-    )
-
-
-def _lower_balances(written: QuerySet[CreditTransaction], *, using: str) -> None:
-    # Not a correlated subquery, which is what the ORM has: with fresh rows in no statistics
-    # PostgreSQL walks all of them again for each balance.
-    sums, params = compiled(
-        written.order_by().values("professional_id").annotate(change=Sum("amount")), using=using
-    )
-    with connections[using].cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE credits_creditbalance
-            SET paid_credits = paid_credits + fallen.change,
-                lifetime_expired = lifetime_expired - fallen.change
-            FROM ({sums}) fallen
-            WHERE credits_creditbalance.professional_id = fallen.professional_id
-            """,
-            params,
-        )
 
 
 def forecast(due: QuerySet[CreditTransaction]) -> Forecast:

@@ -10,6 +10,8 @@ from django.db.models.expressions import Combinable
 from django.db.models.fields import NOT_PROVIDED
 from django.db.models.functions import Cast
 
+from credits.engine.statements import Compiled, compiled
+
 
 def insert_select(
     model: type[Model],
@@ -32,39 +34,44 @@ def insert_select(
     Raises:
         ValueError: a column was forgotten.
     """
+    try:
+        sql, params = insertion(model, source, columns, using=using, unless_taken=unless_taken)
+    except EmptyResultSet:
+        return 0
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.rowcount)
+
+
+def insertion(
+    model: type[Model],
+    source: QuerySet[Any, Any],
+    columns: Mapping[str, Any],
+    *,
+    using: str,
+    unless_taken: str | None = None,
+) -> Compiled:
+    """
+    Return what ``insert_select`` would do, as SQL and its parameters.
+
+    Raises:
+        EmptyResultSet: the source has no row, so there is no SQL to run.
+        ValueError: a column was forgotten.
+    """
     fields = [field for field in model._meta.concrete_fields if field.name in columns]
     _refuse_forgotten(model, columns)
     # The prefix keeps an annotation from colliding with a field of the source.
     aliases = {f"put_{field.name}": _expression(columns[field.name], field) for field in fields}
     rows = source.annotate(**aliases).values_list(*aliases)
-    try:
-        select, params = compiled(rows, using=using)
-    except EmptyResultSet:
-        return 0
-
-    connection = connections[using]
-    quote = connection.ops.quote_name
+    select, params = compiled(rows, using=using)
+    quote = connections[using].ops.quote_name
     target = ", ".join(quote(field.column) for field in fields)
     for field in fields:
         if field.name == unless_taken:
             # WHERE: without one SQLite reads ON CONFLICT as the condition of a join.
             select = f"SELECT * FROM ({select}) source WHERE TRUE"
             select += f" ON CONFLICT ({quote(field.column)}) DO NOTHING"
-    with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}", params)
-        return int(cursor.rowcount)
-
-
-def compiled(rows: QuerySet[Any, Any], *, using: str) -> tuple[str, tuple[Any, ...]]:
-    """
-    Return a queryset as SQL and its parameters.
-
-    Raises:
-        EmptyResultSet: no row can match, so there is no SQL to run.
-    """
-    # as_sql() of the query itself would compile for the default database.
-    sql, params = rows.query.get_compiler(using).as_sql()
-    return sql, tuple(params)
+    return f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}", params
 
 
 def _expression(value: Any, field: "Field[Any, Any]") -> Combinable:

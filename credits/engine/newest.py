@@ -13,7 +13,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import QuerySet
 
-from credits.engine.inserting import compiled
+from credits.engine.statements import compiled
 
 
 def newest(stretches: Sequence[QuerySet[Any]], most: int, *, using: str) -> list[Any]:

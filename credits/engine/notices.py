@@ -1,5 +1,5 @@
 """
-Promise notices, set-based: one ``INSERT … SELECT`` for a chunk of professionals.
+Promises of notices, set-based: one ``INSERT … SELECT`` for a chunk of professionals.
 
 A promise is made once: its key says what it is about. Of a warning, which every sender looks for, a
 key that is taken is left alone. What a job wrote was never written before, nor was its notice: to
@@ -16,8 +16,9 @@ from django.db.models.functions import Cast, Concat, TruncDate
 from django.db.models.functions.json import JSONObject
 from django.db.models.sql.compiler import SQLCompiler
 
-from credits.engine.inserting import insert_select
+from credits.engine.inserting import insertion
 from credits.engine.keys import KeyRange
+from credits.engine.statements import Compiled
 from credits.models import CreditBalance, CreditTransaction, JobRun, Notice
 
 _TEXT: "CharField[str, str]" = CharField(max_length=120)
@@ -36,10 +37,10 @@ class _Day(TruncDate):
         return f"SUBSTR({sql}, 1, 10)", params
 
 
-def promise_resets(
+def resets(
     claimed: QuerySet[CreditBalance], *, run: JobRun, period: str, as_of: datetime, using: str
-) -> int:
-    """Promise a notice to everyone whose free credits the reset changed; return how many."""
+) -> Compiled:
+    """Promise a notice to everyone whose free credits the reset changed."""
     return _promise(
         Notice.Kind.RESET,
         claimed.exclude(free_before_reset=F("free_credits")),
@@ -53,10 +54,10 @@ def promise_resets(
     )
 
 
-def promise_receipts(
+def receipts(
     written: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
-) -> int:
-    """Promise everyone who lost credits in these expiries one receipt; return how many."""
+) -> Compiled:
+    """Promise everyone who lost credits in these expiries one receipt."""
     return _promise(
         Notice.Kind.EXPIRY_RECEIPT,
         written.order_by().values("professional_id"),
@@ -77,9 +78,7 @@ def expiring_lots(*, as_of: datetime, lead: int, using: str) -> QuerySet[CreditT
     )
 
 
-def promise_warnings(
-    within: KeyRange, *, lead: int, least: int, as_of: datetime, using: str
-) -> int:
+def warnings(within: KeyRange, *, lead: int, least: int, as_of: datetime, using: str) -> Compiled:
     """
     Promise a warning for each professional and day of expiry in the lead's window.
 
@@ -119,8 +118,8 @@ def _promise(
     as_of: datetime,
     using: str,
     unless_taken: str | None = None,
-) -> int:
-    return insert_select(
+) -> Compiled:
+    return insertion(
         Notice,
         source,
         {

@@ -11,7 +11,6 @@ Everything after the claim follows from the claim: asked again, in a later state
 eligible" may have another answer.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,14 +19,17 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Concat, Greatest
 from django.db.models.functions.json import JSONObject
 
+from credits.engine import notices
 from credits.engine.allowance import Allowance, of_balance, of_user
-from credits.engine.inserting import insert_select
+from credits.engine.inserting import insert_select, insertion
 from credits.engine.keys import KeyRange
-from credits.engine.notices import promise_resets
+from credits.engine.statements import Compiled, Statement, compiled, update
 from credits.engine.tally import Change, Forecast, Tally
 from credits.models import CreditBalance, CreditTransaction, CreditType, JobRun, TransactionType
 
 KEY_PREFIX = "reset:"
+
+_CHANGE = F("free_credits") - F("free_before_reset")
 
 
 def without_balance(eligible: QuerySet[Any]) -> QuerySet[Any]:
@@ -63,65 +65,115 @@ def open_balances(eligible: QuerySet[Any], within: KeyRange, *, using: str) -> i
     )
 
 
-def reset_chunk(
-    eligible: QuerySet[Any],
-    within: KeyRange,
-    *,
-    run: JobRun,
-    period: str,
-    as_of: datetime,
-    free_credits: Allowance,
-    using: str,
-) -> Tally:
-    """
-    Set the free credits of the eligible professionals in a range, inside the caller's transaction.
+class MonthlyReset:
+    """The reset of one period in one run: its statements, compiled once for all chunks."""
 
-    Who was reset in ``period`` already is left alone, so a second call changes nothing.
+    def __init__(
+        self,
+        eligible: QuerySet[Any],
+        *,
+        run: JobRun,
+        period: str,
+        as_of: datetime,
+        free_credits: Allowance,
+        using: str,
+    ) -> None:
+        """
+        Args:
+            free_credits: a number, or an expression over users: the claim alone asks for its value.
+        """
+        self._eligible = eligible
+        self._run = run
+        self._period = period
+        self._as_of = as_of
+        self._free_credits = free_credits
+        self._using = using
+        self._balances = CreditBalance.objects.using(using)
+        self._claim = Statement(self._claiming, using=using)
+        self._record = Statement(self._recording, using=using)
+        self._promise = Statement(self._promising, using=using)
+        self._sums = Statement(self._summing, using=using)
 
-    Args:
-        free_credits: a number, or an expression over users: the claim alone asks for its value.
-    """
-    amount = of_balance(free_credits, using=using)
-    claimed = CreditBalance.objects.using(using).filter(within.on("professional"))
-    if not claimed.filter(waiting(eligible, within, period=period)).update(
-        free_before_reset=F("free_credits"),
-        free_credits=amount,
-        # An amount that differs each time it is asked for would break a constraint, and is refused.
-        lifetime_earned=F("lifetime_earned") + Greatest(amount - F("free_credits"), Value(0)),
-        lifetime_expired=F("lifetime_expired") + Greatest(F("free_credits") - amount, Value(0)),
-        last_reset_period=period,
-        last_reset_date=as_of,
-        claimed_by=run.pk,
-    ):
-        return Tally()
+    def reset_chunk(self, within: KeyRange) -> Tally:
+        """
+        Set the free credits of the eligible professionals in a range, in the caller's transaction.
 
-    claimed = claimed.filter(claimed_by=run.pk)
-    change = F("free_credits") - F("free_before_reset")
-    insert_select(
-        CreditTransaction,
-        claimed.order_by("professional"),
-        {
-            "professional": F("professional_id"),
-            "transaction_type": TransactionType.MONTHLY_RESET.value,
-            "credit_type": CreditType.FREE.value,
-            "amount": change,
-            "granted_amount": 0,
-            "remaining_amount": 0,
-            "balance_before": F("free_before_reset") + F("paid_credits"),
-            "balance_after": F("free_credits") + F("paid_credits"),
-            "description": _described(free_credits),
-            "metadata": JSONObject(previous_free_credits=F("free_before_reset")),
-            "currency": "",
-            "idempotency_key": Concat(
-                Value(f"{KEY_PREFIX}{period}:"), Cast("professional_id", CharField(max_length=64))
-            ),
-            "run": run.pk,
-            "created_at": as_of,
-        },
-        using=using,
-    )
-    notices = promise_resets(claimed, run=run, period=period, as_of=as_of, using=using)
-    return replace(_tally(claimed, change), notices=notices)
+        Who was reset in the period already is left alone, so a second call changes nothing.
+        """
+        count = self._claim.done(within)
+        if not count:
+            return Tally()
+        self._record.done(within)
+        promised = self._promise.done(within)
+        [(moved, distance)] = self._sums.rows(within)
+        return Tally(
+            succeeded=count,
+            granted=(int(distance) + int(moved)) // 2,
+            expired=(int(distance) - int(moved)) // 2,
+            notices=promised,
+        )
+
+    def _claiming(self, within: KeyRange) -> Compiled:
+        amount = of_balance(self._free_credits, using=self._using)
+        balances = self._balances.filter(within.on("professional"))
+        more, less = amount - F("free_credits"), F("free_credits") - amount
+        return update(
+            balances.filter(waiting(self._eligible, within, period=self._period)),
+            using=self._using,
+            free_before_reset=F("free_credits"),
+            free_credits=amount,
+            # An amount that differs each time it is asked for would break a constraint, and is
+            # refused.
+            lifetime_earned=F("lifetime_earned") + Greatest(more, Value(0)),
+            lifetime_expired=F("lifetime_expired") + Greatest(less, Value(0)),
+            last_reset_period=self._period,
+            last_reset_date=self._as_of,
+            claimed_by=self._run.pk,
+        )
+
+    def _claimed(self, within: KeyRange) -> QuerySet[CreditBalance]:
+        return self._balances.filter(within.on("professional"), claimed_by=self._run.pk)
+
+    def _recording(self, within: KeyRange) -> Compiled:
+        return insertion(
+            CreditTransaction,
+            self._claimed(within).order_by("professional"),
+            {
+                "professional": F("professional_id"),
+                "transaction_type": TransactionType.MONTHLY_RESET.value,
+                "credit_type": CreditType.FREE.value,
+                "amount": _CHANGE,
+                "granted_amount": 0,
+                "remaining_amount": 0,
+                "balance_before": F("free_before_reset") + F("paid_credits"),
+                "balance_after": F("free_credits") + F("paid_credits"),
+                "description": _described(self._free_credits),
+                "metadata": JSONObject(previous_free_credits=F("free_before_reset")),
+                "currency": "",
+                "idempotency_key": Concat(
+                    Value(f"{KEY_PREFIX}{self._period}:"),
+                    Cast("professional_id", CharField(max_length=64)),
+                ),
+                "run": self._run.pk,
+                "created_at": self._as_of,
+            },
+            using=self._using,
+        )
+
+    def _promising(self, within: KeyRange) -> Compiled:
+        return notices.resets(
+            self._claimed(within),
+            run=self._run,
+            period=self._period,
+            as_of=self._as_of,
+            using=self._using,
+        )
+
+    def _summing(self, within: KeyRange) -> Compiled:
+        changes = self._claimed(within).annotate(credits_change=_CHANGE)
+        select, params = compiled(changes.values_list("credits_change"), using=self._using)
+        sums = "COALESCE(SUM(credits_change), 0), COALESCE(SUM(ABS(credits_change)), 0)"
+        return f"SELECT {sums} FROM ({select}) changes", params
 
 
 def waiting(eligible: QuerySet[Any], within: KeyRange, *, period: str) -> Q:

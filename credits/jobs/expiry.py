@@ -6,8 +6,7 @@ from django.db.models import QuerySet
 from credits.conf import get_settings
 from credits.engine import expiry
 from credits.engine.database import ledger_database, retried
-from credits.engine.keys import KeyRange
-from credits.engine.tally import Forecast, Tally
+from credits.engine.tally import Forecast
 from credits.jobs.chunks import Plan, Step
 from credits.jobs.running import Watch, recorded_run
 from credits.models import CreditTransaction, JobRun
@@ -71,10 +70,8 @@ def plan_expiry(
     owners = due.values_list("professional_id", flat=True)
 
     def steps(run: JobRun) -> list[Step]:
-        def expire_chunk(within: KeyRange) -> Tally:
-            return expiry.expire_chunk(due, within, run=run, as_of=as_of, using=due.db)
-
-        return [Step(owners, expire_chunk)]
+        write_off = expiry.Expiry(due, run=run, as_of=as_of, using=due.db)
+        return [Step(owners, write_off.expire_chunk)]
 
     return Plan(owners, steps)
 

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Count
 
 from credits.conf import get_settings
 from credits.engine.database import attempts, ledger_database
-from credits.engine.keys import KeyRange, ranges
-from credits.engine.notices import expiring_lots, promise_warnings
+from credits.engine.keys import ranges
+from credits.engine.notices import expiring_lots, warnings
+from credits.engine.statements import Statement
 from credits.jobs.due import late_jobs
 from credits.jobs.pausing import pause_of, refuse_if_paused
 from credits.jobs.running import Watch
@@ -149,18 +151,17 @@ def stage_expiry_warnings(*, as_of: datetime) -> int:
         owners = expiring_lots(as_of=as_of, lead=lead, using=using).values_list(
             "professional_id", flat=True
         )
+        promise = Statement(
+            partial(
+                warnings, lead=lead, least=settings.min_credits_to_warn, as_of=as_of, using=using
+            ),
+            using=using,
+        )
         for within in ranges(owners, size=settings.chunk_size):
-            promised += _promise(
-                within, lead=lead, least=settings.min_credits_to_warn, as_of=as_of, using=using
-            )
-    return promised
-
-
-def _promise(within: KeyRange, *, lead: int, least: int, as_of: datetime, using: str) -> int:
-    promised = 0
-    for attempt in attempts(using=using):
-        with attempt, transaction.atomic(using=using):
-            promised = promise_warnings(within, lead=lead, least=least, as_of=as_of, using=using)
+            for attempt in attempts(using=using):
+                with attempt, transaction.atomic(using=using):
+                    count = promise.done(within)
+            promised += count
     return promised
 
 

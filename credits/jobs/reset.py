@@ -96,25 +96,22 @@ def plan_reset(
         # One question, so that the steps need not be walked where a month is done.
         if not retried(reset.not_reset(eligible, period=period).exists, using=using):
             return []
-        free_credits = monthly_allowance()
+        monthly = reset.MonthlyReset(
+            eligible,
+            run=run,
+            period=period,
+            as_of=run.as_of,
+            free_credits=monthly_allowance(),
+            using=using,
+        )
 
         def open_balances(within: KeyRange) -> Tally:
             reset.open_balances(eligible, within, using=using)
             return Tally()
 
-        def reset_chunk(within: KeyRange) -> Tally:
-            return reset.reset_chunk(
-                eligible,
-                within,
-                run=run,
-                period=period,
-                as_of=run.as_of,
-                free_credits=free_credits,
-                using=using,
-            )
-
         new = reset.without_balance(eligible).values_list("pk", flat=True)
-        return [Step(new, open_balances), Step(_balances(professionals, using=using), reset_chunk)]
+        balances = _balances(professionals, using=using)
+        return [Step(new, open_balances), Step(balances, monthly.reset_chunk)]
 
     return Plan(eligible.values_list("pk", flat=True), steps)
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credits.engine.expiry import due_lots, expire_chunk, forecast
+from credits.engine.expiry import Expiry, due_lots, forecast
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Change, Tally
 from credits.models import CreditAllocation, CreditBalance, CreditTransaction, JobRun
@@ -34,13 +34,10 @@ MOMENT = timedelta(microseconds=1)
 def expire(within=None, *, as_of=AUGUST, run=None):
     """Write off one chunk: everything that is due, unless told otherwise."""
     run = run or make_run(job=JobRun.Job.EXPIRY)
-    tally = expire_chunk(
-        due_lots(as_of=as_of, using="default"),
-        within or KeyRange(),
-        run=run,
-        as_of=as_of,
-        using="default",
+    write_off = Expiry(
+        due_lots(as_of=as_of, using="default"), run=run, as_of=as_of, using="default"
     )
+    tally = write_off.expire_chunk(within or KeyRange())
     run.success_count = run.total_count = tally.succeeded
     run.credits_granted, run.credits_expired = tally.granted, tally.expired
     run.save()
@@ -222,16 +219,15 @@ class TestExpireChunk:
     @pytest.mark.parametrize("count", [1, 30])
     def test_takes_a_number_of_statements_that_does_not_grow(self, count):
         make_lot_holders(count, lots=(3, 4), expires_at=APRIL)
-        run = make_run(job=JobRun.Job.EXPIRY)
+        write_off = Expiry(
+            due_lots(as_of=AUGUST, using="default"),
+            run=make_run(job=JobRun.Job.EXPIRY),
+            as_of=AUGUST,
+            using="default",
+        )
 
         with CaptureQueriesContext(connection) as statements:
-            expire_chunk(
-                due_lots(as_of=AUGUST, using="default"),
-                KeyRange(),
-                run=run,
-                as_of=AUGUST,
-                using="default",
-            )
+            write_off.expire_chunk(KeyRange())
 
         assert len(write_statements(statements.captured_queries)) == 5
         assert len(statements) <= 8

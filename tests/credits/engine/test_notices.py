@@ -1,13 +1,15 @@
 """credits.engine.notices: what no run shows, because every run is on a database that keeps UTC."""
 
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 
 from credits.engine.keys import KeyRange
-from credits.engine.notices import promise_warnings
+from credits.engine.notices import warnings
+from credits.engine.statements import Statement
 from credits.models import Notice
 from tests.factories import buy, make_professional
 
@@ -24,12 +26,8 @@ class TestPromiseWarnings:
         monkeypatch.setattr(connection, "timezone_name", "Asia/Dubai")
         buy(make_professional(), 50, at=LATE_IN_UTC)
 
-        promise_warnings(
-            KeyRange(),
-            lead=7,
-            least=1,
-            as_of=datetime(2026, 7, 10, tzinfo=UTC),
-            using="default",
-        )
+        as_of = datetime(2026, 7, 10, tzinfo=UTC)
+        promise = partial(warnings, lead=7, least=1, as_of=as_of, using="default")
+        Statement(promise, using="default").done(KeyRange())
 
         assert Notice.objects.get().context["day"] == "2026-07-14"

@@ -5,7 +5,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.engine.keys import KeyRange
-from credits.engine.reset import KEY_PREFIX, forecast, open_balances, reset_chunk, without_balance
+from credits.engine.reset import (
+    KEY_PREFIX,
+    MonthlyReset,
+    forecast,
+    open_balances,
+    without_balance,
+)
 from credits.engine.tally import Change, Tally
 from credits.models import CreditBalance, CreditTransaction
 from homezy.eligibility import verified_professionals
@@ -29,15 +35,15 @@ pytestmark = pytest.mark.django_db
 def reset(within=None, *, run=None, period="2026-03", as_of=MARCH, eligible=None, amount=100):
     """Reset one chunk; everyone who is verified, unless told otherwise."""
     run = run or make_run()
-    tally = reset_chunk(
+    monthly = MonthlyReset(
         verified_professionals() if eligible is None else eligible,
-        within or KeyRange(),
         run=run,
         period=period,
         as_of=as_of,
         free_credits=amount,
         using="default",
     )
+    tally = monthly.reset_chunk(within or KeyRange())
     run.success_count = run.total_count = tally.succeeded
     run.credits_granted, run.credits_expired = tally.granted, tally.expired
     run.save()
@@ -245,18 +251,17 @@ class TestResetChunk:
     def test_writes_three_statements_however_many_it_resets(self, count):
         for _ in range(count):
             make_professional(free=30)
-        run = make_run()
+        monthly = MonthlyReset(
+            verified_professionals(),
+            run=make_run(),
+            period="2026-03",
+            as_of=MARCH,
+            free_credits=100,
+            using="default",
+        )
 
         with CaptureQueriesContext(connection) as statements:
-            reset_chunk(
-                verified_professionals(),
-                KeyRange(),
-                run=run,
-                period="2026-03",
-                as_of=MARCH,
-                free_credits=100,
-                using="default",
-            )
+            monthly.reset_chunk(KeyRange())
 
         assert len(write_statements(statements.captured_queries)) == 3
         assert len(statements) == 4

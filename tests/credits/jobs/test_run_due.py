@@ -199,7 +199,7 @@ class TestAFailure:
 
         make_professional(free=30)
         with monkeypatch.context() as broken:
-            broken.setattr("credits.jobs.reset.reset.reset_chunk", refuse)
+            broken.setattr("credits.engine.reset.MonthlyReset.reset_chunk", refuse)
             first = check()
             moment, tried = TWO, [TWO]
             while len(tried) < 4:

@@ -109,7 +109,7 @@ class TestFailures:
         def refuse(*args, **kwargs):
             raise DatabaseError("no room")
 
-        monkeypatch.setattr("credits.jobs.reset.reset.reset_chunk", refuse)
+        monkeypatch.setattr("credits.engine.reset.MonthlyReset.reset_chunk", refuse)
 
     @pytest.mark.usefixtures("broken_reset")
     def test_are_exit_1_with_the_moment_of_the_next_try(self, manage):

@@ -37,7 +37,6 @@ def broken_reset(monkeypatch):
         raise RuntimeError("no luck for aisha@example.com @everyone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("credits.jobs.reset.reset_chunk", refuse, raising=False)
         patch.setattr("credits.jobs.running.Run.work_through", refuse)
         yield patch
 
