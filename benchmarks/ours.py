@@ -7,7 +7,8 @@ from django.db import transaction
 
 from credits.conf import get_settings
 from credits.engine.audit import findings
-from credits.engine.keys import KeyRange, ranges
+from credits.engine.cutting import ranges
+from credits.engine.keys import KeyRange
 from credits.engine.notices import resets
 from credits.engine.statements import Compiled, Statement
 from credits.jobs.expiry import expire_credits
@@ -34,7 +35,7 @@ def stage_reset_notices(as_of: datetime) -> int:
 
     def promising(within: KeyRange) -> Compiled:
         claimed = CreditBalance.objects.filter(within.on("professional"), claimed_by=run.pk)
-        return resets(claimed, run=run, period="2026-10", as_of=as_of, using="default")
+        return resets(claimed, run=run, using="default")
 
     promise = Statement(promising, using="default")
     for within in ranges(keys, size=get_settings().chunk_size):

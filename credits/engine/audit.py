@@ -185,16 +185,20 @@ INVARIANTS = (
     ),
     Invariant(
         "runs",
-        "a run's counts are those of the transactions and failures that carry its id",
+        "a run's counts are those of the transactions and failures that carry its id, and the"
+        " transactions carry its moment",
         """
         SELECT run.id AS run, run.success_count AS succeeded, COALESCE(t.written, 0) AS written,
             run.error_count AS failed, COALESCE(f.failures, 0) AS failures,
             run.credits_granted - COALESCE(t.granted, 0) AS granted_off_by,
-            run.credits_expired - COALESCE(t.expired, 0) AS expired_off_by
+            run.credits_expired - COALESCE(t.expired, 0) AS expired_off_by,
+            CASE WHEN t.first_at <> run.as_of OR t.last_at <> run.as_of
+                THEN 'yes' ELSE 'no' END AS misdated
         FROM credits_jobrun run
         LEFT JOIN (SELECT run_id, COUNT(*) AS written,
                 SUM(CASE WHEN amount > 0 THEN amount ELSE 0 END) AS granted,
-                -SUM(CASE WHEN amount < 0 THEN amount ELSE 0 END) AS expired
+                -SUM(CASE WHEN amount < 0 THEN amount ELSE 0 END) AS expired,
+                MIN(created_at) AS first_at, MAX(created_at) AS last_at
             FROM credits_credittransaction WHERE run_id IS NOT NULL GROUP BY run_id) t
             ON t.run_id = run.id
         LEFT JOIN (SELECT run_id, COUNT(*) AS failures FROM credits_jobfailure
@@ -203,6 +207,7 @@ INVARIANTS = (
             OR run.error_count <> COALESCE(f.failures, 0)
             OR run.credits_granted <> COALESCE(t.granted, 0)
             OR run.credits_expired <> COALESCE(t.expired, 0)
+            OR t.first_at <> run.as_of OR t.last_at <> run.as_of
         """,
     ),
 )

@@ -41,12 +41,9 @@ def due_lots(*, as_of: datetime, using: str) -> QuerySet[CreditTransaction]:
 class Expiry:
     """The write-off of one run: its statements, compiled once for all chunks."""
 
-    def __init__(
-        self, due: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
-    ) -> None:
+    def __init__(self, due: QuerySet[CreditTransaction], *, run: JobRun, using: str) -> None:
         self._due = due
         self._run = run
-        self._as_of = as_of
         self._using = using
         self._ledger = CreditTransaction.objects.using(using)
         # SQLite: the transaction of the caller locked the whole database when it began.
@@ -90,7 +87,7 @@ class Expiry:
         lots = self._due.filter(within.on("professional"))
         if self._locks:
             lots = lots.filter(_AnyOf(F("professional_id"), _array(Hole("locked"))))
-        return _insertion_of_expiries(lots, run=self._run, as_of=self._as_of, using=self._using)
+        return _insertion_of_expiries(lots, run=self._run, using=self._using)
 
     def _written(self, within: KeyRange) -> QuerySet[CreditTransaction]:
         # Keys are drawn in order, so behind the noted end stand the rows just written and what
@@ -146,9 +143,7 @@ class Expiry:
         return f"SELECT COUNT(*), COALESCE(SUM(amount), 0) FROM ({select}) written", params
 
     def _promising(self, within: KeyRange) -> Compiled:
-        return notices.receipts(
-            self._written(within), run=self._run, as_of=self._as_of, using=self._using
-        )
+        return notices.receipts(self._written(within), run=self._run, using=self._using)
 
 
 class _AnyOf(Func):
@@ -168,7 +163,7 @@ def _array(keys: Hole) -> Value:
 
 
 def _insertion_of_expiries(
-    lots: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
+    lots: QuerySet[CreditTransaction], *, run: JobRun, using: str
 ) -> Compiled:
     total = F("professional__credit_balance__free_credits") + F(
         "professional__credit_balance__paid_credits"
@@ -197,7 +192,7 @@ def _insertion_of_expiries(
             "currency": "",
             "origin": F("pk"),
             "run": run.pk,
-            "created_at": as_of,
+            "created_at": run.as_of,
         },
         using=using,
     )

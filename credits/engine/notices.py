@@ -37,34 +37,30 @@ class _Day(TruncDate):
         return f"SUBSTR({sql}, 1, 10)", params
 
 
-def resets(
-    claimed: QuerySet[CreditBalance], *, run: JobRun, period: str, as_of: datetime, using: str
-) -> Compiled:
-    """Promise a notice to everyone whose free credits the reset changed."""
+def resets(claimed: QuerySet[CreditBalance], *, run: JobRun, using: str) -> Compiled:
+    """Return what promises a notice to everyone whose free credits the reset changed."""
     return _promise(
         Notice.Kind.RESET,
         claimed.exclude(free_before_reset=F("free_credits")),
-        about=[Value(period)],
+        about=[Value(run.period)],
         context=JSONObject(
-            before=F("free_before_reset"), after=F("free_credits"), period=_text(period)
+            before=F("free_before_reset"), after=F("free_credits"), period=_text(run.period)
         ),
         run=run,
-        as_of=as_of,
+        as_of=run.as_of,
         using=using,
     )
 
 
-def receipts(
-    written: QuerySet[CreditTransaction], *, run: JobRun, as_of: datetime, using: str
-) -> Compiled:
-    """Promise everyone who lost credits in these expiries one receipt."""
+def receipts(written: QuerySet[CreditTransaction], *, run: JobRun, using: str) -> Compiled:
+    """Return what promises everyone who lost credits in these expiries one receipt."""
     return _promise(
         Notice.Kind.EXPIRY_RECEIPT,
         written.order_by().values("professional_id"),
         about=[Value(str(run.pk))],
         context=JSONObject(credits=Value(0) - Sum("amount"), lots=Count("pk")),
         run=run,
-        as_of=as_of,
+        as_of=run.as_of,
         using=using,
     )
 
@@ -80,7 +76,7 @@ def expiring_lots(*, as_of: datetime, lead: int, using: str) -> QuerySet[CreditT
 
 def warnings(within: KeyRange, *, lead: int, least: int, as_of: datetime, using: str) -> Compiled:
     """
-    Promise a warning for each professional and day of expiry in the lead's window.
+    Return what promises a warning for each professional and day of expiry in the lead's window.
 
     The window reaches from now to the lead, so a day on which nobody asked is caught up.
 

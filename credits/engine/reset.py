@@ -11,7 +11,6 @@ Everything after the claim follows from the claim: asked again, in a later state
 eligible" may have another answer.
 """
 
-from datetime import datetime
 from typing import Any
 
 from django.db.models import CharField, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
@@ -66,15 +65,13 @@ def open_balances(eligible: QuerySet[Any], within: KeyRange, *, using: str) -> i
 
 
 class MonthlyReset:
-    """The reset of one period in one run: its statements, compiled once for all chunks."""
+    """The reset of a run's period: its statements, compiled once for all chunks."""
 
     def __init__(
         self,
         eligible: QuerySet[Any],
         *,
         run: JobRun,
-        period: str,
-        as_of: datetime,
         free_credits: Allowance,
         using: str,
     ) -> None:
@@ -84,8 +81,6 @@ class MonthlyReset:
         """
         self._eligible = eligible
         self._run = run
-        self._period = period
-        self._as_of = as_of
         self._free_credits = free_credits
         self._using = using
         self._balances = CreditBalance.objects.using(using)
@@ -118,7 +113,7 @@ class MonthlyReset:
         balances = self._balances.filter(within.on("professional"))
         more, less = amount - F("free_credits"), F("free_credits") - amount
         return update(
-            balances.filter(waiting(self._eligible, within, period=self._period)),
+            balances.filter(waiting(self._eligible, within, period=self._run.period)),
             using=self._using,
             free_before_reset=F("free_credits"),
             free_credits=amount,
@@ -126,8 +121,8 @@ class MonthlyReset:
             # refused.
             lifetime_earned=F("lifetime_earned") + Greatest(more, Value(0)),
             lifetime_expired=F("lifetime_expired") + Greatest(less, Value(0)),
-            last_reset_period=self._period,
-            last_reset_date=self._as_of,
+            last_reset_period=self._run.period,
+            last_reset_date=self._run.as_of,
             claimed_by=self._run.pk,
         )
 
@@ -151,11 +146,11 @@ class MonthlyReset:
                 "metadata": JSONObject(previous_free_credits=F("free_before_reset")),
                 "currency": "",
                 "idempotency_key": Concat(
-                    Value(f"{KEY_PREFIX}{self._period}:"),
+                    Value(f"{KEY_PREFIX}{self._run.period}:"),
                     Cast("professional_id", CharField(max_length=64)),
                 ),
                 "run": self._run.pk,
-                "created_at": self._as_of,
+                "created_at": self._run.as_of,
             },
             using=self._using,
         )
@@ -164,8 +159,6 @@ class MonthlyReset:
         return notices.resets(
             self._claimed(within),
             run=self._run,
-            period=self._period,
-            as_of=self._as_of,
             using=self._using,
         )
 

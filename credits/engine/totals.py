@@ -1,7 +1,9 @@
 """
 What the ledger adds up to, month by month, without reading it: totals of all that was counted.
 
-``roll_up`` counts what is new, by key; ``monthly_totals`` adds what is not counted yet. Keys are
+What the two jobs wrote stands in their runs, which count it in the transaction that writes it; only
+what it was worth is counted here. Of everybody else's rows ``roll_up`` counts what is new, by key,
+and ``monthly_totals`` adds what is not counted yet. Keys are
 drawn in order but not committed in order: on PostgreSQL a transaction that is still open may yet
 bring a lower key than one that is there. So the end of the ledger is noted first, and counted once
 every transaction that was open at that moment is over. Nobody waits for anybody.
@@ -17,7 +19,14 @@ from django.db.models import F, Max
 
 from credits.conf import get_settings
 from credits.engine.database import attempts
-from credits.models import CreditTransaction, MonthlyTotal, TotalsMark
+from credits.models import (
+    CreditTransaction,
+    CreditType,
+    JobRun,
+    MonthlyTotal,
+    TotalsMark,
+    TransactionType,
+)
 
 
 @dataclass(frozen=True)
@@ -51,20 +60,21 @@ class Total:
 
 _PERIOD = {
     # Django's Python function, for each row.
-    "sqlite": "SUBSTR(django_datetime_cast_date(t.created_at, '{zone}', 'UTC'), 1, 7)",
-    "postgresql": "TO_CHAR(t.created_at AT TIME ZONE '{zone}', 'YYYY-MM')",
+    "sqlite": "SUBSTR(django_datetime_cast_date({moment}, '{zone}', 'UTC'), 1, 7)",
+    "postgresql": "TO_CHAR({moment} AT TIME ZONE '{zone}', 'YYYY-MM')",
 }
 
 # A moment is stored as UTC text that begins with its month.
-_PERIOD_OF_TEXT = "SUBSTR(t.created_at, 1, 7)"
+_PERIOD_OF_TEXT = "SUBSTR({moment}, 1, 7)"
 
-# Credits, what lots brought, what draws took: each row and each allocation is read once.
+# Credits, what lots brought, what draws took: each row and each allocation is read once. A run's
+# rows are left to the run, all but what they drew.
 _COUNTED = """
 WITH moved AS (
     SELECT {period} AS period, t.transaction_type, t.credit_type,
         CASE WHEN t.price IS NULL THEN '' ELSE t.currency END AS currency,
         COUNT(*) AS count, SUM(t.amount) AS amount, SUM(t.price) AS price
-    FROM credits_credittransaction t WHERE {rows} GROUP BY 1, 2, 3, 4
+    FROM credits_credittransaction t WHERE {rows} AND t.run_id IS NULL GROUP BY 1, 2, 3, 4
 )
 SELECT period, transaction_type, credit_type, '' AS currency, count, amount, 0 AS price FROM moved
 UNION ALL
@@ -76,6 +86,18 @@ FROM credits_creditallocation a
 JOIN credits_credittransaction t ON t.id = a.transaction_id
 JOIN credits_credittransaction lot ON lot.id = a.lot_id
 WHERE {draws} AND a.price IS NOT NULL GROUP BY 1, 2, 3, 4
+"""
+
+# A run's rows carry its moment, and its counts are theirs: ``verify_credits`` asks for both.
+_RUNS = f"""
+SELECT {{period}} AS period,
+    CASE r.job WHEN '{JobRun.Job.RESET.value}' THEN '{TransactionType.MONTHLY_RESET.value}'
+        ELSE '{TransactionType.EXPIRY.value}' END AS transaction_type,
+    CASE r.job WHEN '{JobRun.Job.RESET.value}' THEN '{CreditType.FREE.value}'
+        ELSE '{CreditType.PAID.value}' END AS credit_type,
+    '' AS currency, r.success_count AS count, r.credits_granted - r.credits_expired AS amount,
+    0 AS price
+FROM credits_jobrun r WHERE r.success_count > 0
 """
 
 _SUMMED = """
@@ -99,14 +121,17 @@ def monthly_totals(*, using: str) -> list[Total]:
     """
     Return the totals of the whole ledger: every row once, as of the second of two statements.
 
-    The first reads what was counted and how far, the second what stands behind: whatever is
-    counted in between is behind that mark still. In one statement PostgreSQL would not know how
-    little that is when it makes its plan, and it would prepare for millions of rows.
+    The first reads what was counted and how far, the second what stands behind, and the runs:
+    whatever is counted in between is behind that mark still. In one statement PostgreSQL would not
+    know how little that is when it makes its plan, and it would prepare for millions of rows.
     """
     kept = _ask(_KEPT_AND_MARK, [], using=using)
     (through,) = (row.count for row in kept if not row.period)
+    behind = _counted("{id} > %s", using=using)
     rest = _ask(
-        _SUMMED.format(parts=_counted("{id} > %s", using=using)), [through] * 2, using=using
+        _SUMMED.format(parts=f"{behind} UNION ALL {_runs(using=using)}"),
+        [through] * 2,
+        using=using,
     )
     return _added_up([row for row in kept if row.period] + rest)
 
@@ -122,7 +147,7 @@ def _added_up(rows: Sequence[Total]) -> list[Total]:
 
 def roll_up(*, using: str) -> int:
     """
-    Count what is new in the ledger into the totals; return how many transactions.
+    Count what is new in the ledger and in no run into the totals; return how many transactions.
 
     What may still be joined by a lower key waits for the next call. Calling again does no harm.
     """
@@ -138,7 +163,7 @@ def roll_up(*, using: str) -> int:
 
 
 def recount(*, using: str) -> int:
-    """Forget the totals and count the whole ledger anew; return how many transactions."""
+    """Forget the totals and count the ledger anew; return how many transactions of no run."""
     with transaction.atomic(using=using):
         mark = _lock_mark(using=using)
         MonthlyTotal.objects.using(using).all().delete()
@@ -246,13 +271,22 @@ def offenders(*, using: str) -> str:
 
 
 def _counted(those: str, *, using: str) -> str:
+    return _COUNTED.format(
+        period=_period("t.created_at", using=using),
+        rows=those.format(id="t.id"),
+        draws=those.format(id="a.transaction_id"),
+    )
+
+
+def _runs(*, using: str) -> str:
+    return _RUNS.format(period=_period("r.as_of", using=using))
+
+
+def _period(moment: str, *, using: str) -> str:
     vendor, zone = connections[using].vendor, get_settings().period_time_zone
     # The name of a zone that was found, so there is no quote in it.
     is_text = vendor == "sqlite" and zone == "UTC"
-    period = _PERIOD_OF_TEXT if is_text else _PERIOD[vendor].format(zone=zone)
-    return _COUNTED.format(
-        period=period, rows=those.format(id="t.id"), draws=those.format(id="a.transaction_id")
-    )
+    return (_PERIOD_OF_TEXT if is_text else _PERIOD[vendor]).format(moment=moment, zone=zone)
 
 
 def _ask(sql: str, params: Sequence[Any], *, using: str) -> list[Total]:

@@ -17,8 +17,9 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.dispatch import Signal
 
+from credits.engine.cutting import halves, only_key, ranges
 from credits.engine.database import attempts, is_about_the_data, retried
-from credits.engine.keys import KeyRange, halves, only_key, ranges
+from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, TooManyFailures
 from credits.jobs.pausing import pause_of

@@ -70,7 +70,7 @@ def plan_expiry(
     owners = due.values_list("professional_id", flat=True)
 
     def steps(run: JobRun) -> list[Step]:
-        write_off = expiry.Expiry(due, run=run, as_of=as_of, using=due.db)
+        write_off = expiry.Expiry(due, run=run, using=due.db)
         return [Step(owners, write_off.expire_chunk)]
 
     return Plan(owners, steps)

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Count
 
 from credits.conf import get_settings
+from credits.engine.cutting import ranges
 from credits.engine.database import attempts, ledger_database
-from credits.engine.keys import ranges
 from credits.engine.notices import expiring_lots, warnings
 from credits.engine.statements import Statement
 from credits.jobs.due import late_jobs

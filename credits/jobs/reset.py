@@ -99,8 +99,6 @@ def plan_reset(
         monthly = reset.MonthlyReset(
             eligible,
             run=run,
-            period=period,
-            as_of=run.as_of,
             free_credits=monthly_allowance(),
             using=using,
         )

@@ -26,8 +26,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
+from credits.engine.cutting import ranges
 from credits.engine.database import ledger_database, retried
-from credits.engine.keys import ranges
 from credits.exceptions import LeaseLost, ShardFailed, TooManyFailures
 from credits.jobs.chunks import Plan, Stopped, Watch
 from credits.jobs.expiry import plan_expiry

@@ -8,6 +8,8 @@ class MonthlyTotal(models.Model):
     """
     What the ledger's rows of one month, type and pool add up to, as far as they were counted.
 
+    Of what the two jobs wrote it has the price alone: the credits stand in their runs.
+
     Kept so that no chart and no report reads the ledger. It lags behind it: see ``TotalsMark``.
     """
 

@@ -357,13 +357,15 @@ class TestExpiries:
     def test_before_their_time_are_named(self, expiries):
         tamper(expiries[0], created_at=APRIL)
 
-        assert broken_invariants() == {"expiries": 1}
+        assert broken_invariants() == {"expiries": 1, "runs": 1}
         assert shown_of("expiries") == (
             f"transaction={expiries[0].pk} lot={expiries[0].origin_id}",
         )
 
     def test_in_time_are_as_they_should_be(self, expiries):
-        tamper(expiries[0], created_at=JULY_15)
+        for expiry in expiries:
+            tamper(expiry, created_at=JULY_15)
+        JobRun.objects.update(as_of=JULY_15)
 
         assert broken_invariants() == {}
 
@@ -463,7 +465,7 @@ class TestRuns:
         JobRun.objects.update(**columns)
 
         assert broken_invariants() == {"runs": 1}
-        assert shown_of("runs") == (f"run={run.pk} {said}",)
+        assert shown_of("runs") == (f"run={run.pk} {said} misdated=no",)
 
     def test_whose_failures_they_forgot_are_named(self, aisha):
         run = reset_monthly_credits(as_of=MARCH)
@@ -475,8 +477,17 @@ class TestRuns:
         run = reset_monthly_credits(as_of=MARCH)
         tamper(CreditTransaction.objects.get(), run=None)
 
-        assert broken_invariants() == {"runs": 1}
+        assert broken_invariants()["runs"] == 1
         assert f"run={run.pk} succeeded=1 written=0" in shown_of("runs")[0]
+
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_with_a_row_of_another_moment_are_named(self, aisha, place):
+        make_professional(free=30)
+        run = reset_monthly_credits(as_of=MARCH)
+        tamper(CreditTransaction.objects.order_by("pk").filter(run=run)[place], created_at=APRIL)
+
+        assert broken_invariants() == {"runs": 1}
+        assert shown_of("runs")[0].endswith("misdated=yes")
 
     def test_without_rows_are_as_they_should_be(self):
         reset_monthly_credits(as_of=MARCH)

@@ -33,10 +33,8 @@ MOMENT = timedelta(microseconds=1)
 
 def expire(within=None, *, as_of=AUGUST, run=None):
     """Write off one chunk: everything that is due, unless told otherwise."""
-    run = run or make_run(job=JobRun.Job.EXPIRY)
-    write_off = Expiry(
-        due_lots(as_of=as_of, using="default"), run=run, as_of=as_of, using="default"
-    )
+    run = run or make_run(job=JobRun.Job.EXPIRY, as_of=as_of)
+    write_off = Expiry(due_lots(as_of=as_of, using="default"), run=run, using="default")
     tally = write_off.expire_chunk(within or KeyRange())
     run.success_count = run.total_count = tally.succeeded
     run.credits_granted, run.credits_expired = tally.granted, tally.expired
@@ -74,7 +72,7 @@ class TestExpireChunk:
         aisha = make_professional(free=30)
         lot = buy(aisha, 10)
         use(aisha, 34)
-        run = make_run(job=JobRun.Job.EXPIRY)
+        run = make_run(job=JobRun.Job.EXPIRY, as_of=AUGUST)
 
         tally = expire(run=run)
 
@@ -221,8 +219,7 @@ class TestExpireChunk:
         make_lot_holders(count, lots=(3, 4), expires_at=APRIL)
         write_off = Expiry(
             due_lots(as_of=AUGUST, using="default"),
-            run=make_run(job=JobRun.Job.EXPIRY),
-            as_of=AUGUST,
+            run=make_run(job=JobRun.Job.EXPIRY, as_of=AUGUST),
             using="default",
         )
 

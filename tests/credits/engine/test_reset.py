@@ -34,12 +34,10 @@ pytestmark = pytest.mark.django_db
 
 def reset(within=None, *, run=None, period="2026-03", as_of=MARCH, eligible=None, amount=100):
     """Reset one chunk; everyone who is verified, unless told otherwise."""
-    run = run or make_run()
+    run = run or make_run(period=period, as_of=as_of)
     monthly = MonthlyReset(
         verified_professionals() if eligible is None else eligible,
         run=run,
-        period=period,
-        as_of=as_of,
         free_credits=amount,
         using="default",
     )
@@ -119,7 +117,7 @@ class TestResetChunk:
 
     def test_marks_the_balance(self):
         make_professional(free=30)
-        run = make_run()
+        run = make_run(period="2026-03", as_of=MARCH)
 
         reset(run=run)
 
@@ -131,7 +129,7 @@ class TestResetChunk:
 
     def test_writes_a_whole_row(self):
         aisha = make_professional(free=30, paid=50)
-        run = make_run()
+        run = make_run(period="2026-03", as_of=MARCH)
 
         reset(run=run)
 
@@ -253,9 +251,7 @@ class TestResetChunk:
             make_professional(free=30)
         monthly = MonthlyReset(
             verified_professionals(),
-            run=make_run(),
-            period="2026-03",
-            as_of=MARCH,
+            run=make_run(period="2026-03", as_of=MARCH),
             free_credits=100,
             using="default",
         )

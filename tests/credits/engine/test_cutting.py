@@ -1,8 +1,9 @@
-"""credits.engine.keys: chunk by chunk over a table of keys."""
+"""credits.engine.cutting and .keys: chunk by chunk over a table of keys."""
 
 import pytest
 
-from credits.engine.keys import KeyRange, halves, only_key, ranges
+from credits.engine.cutting import halves, only_key, ranges
+from credits.engine.keys import KeyRange
 from credits.models import CreditBalance, CreditTransaction
 from homezy.models import User
 from tests.factories import AUGUST, make_lot_holders, make_professionals
