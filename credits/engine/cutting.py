@@ -5,8 +5,8 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
-from django.db.models import F, Field, Model, Q, QuerySet, Value, Window
-from django.db.models.functions import Lead, RowNumber
+from django.db.models import F, Field, Model, QuerySet, Value, Window
+from django.db.models.functions import RowNumber
 
 from credits.engine.database import retried
 from credits.engine.keys import KeyRange
@@ -65,13 +65,10 @@ def _walk(
 
 def _cuts(keys: QuerySet[Model, Any], name: str, *, size: int) -> list[Any]:
     """Return the key of each ``size``-th row, and that of the last, each once."""
-    order = F(name).asc()
-    numbered = keys.order_by().annotate(
-        credits_rest=Window(RowNumber(), order_by=order) % Value(size),
-        credits_next=Window(Lead(name), order_by=order),
-    )
-    ends = numbered.filter(Q(credits_rest=0) | Q(credits_next__isnull=True))
-    return sorted(set(ends.values_list(name, flat=True)))
+    counted = Window(RowNumber(), order_by=F(name).asc()) % Value(size)
+    ends = keys.order_by().annotate(credits_rest=counted).filter(credits_rest=0)
+    last = keys.order_by(f"-{name}")[:1]
+    return sorted({*ends.values_list(name, flat=True), *last})
 
 
 def halves(keys: QuerySet[Model, Any], within: KeyRange) -> list[KeyRange]:
