@@ -153,7 +153,8 @@ def _of_one(name: str, plan: Plan, engine: str) -> Iterator[Finding]:
 
 
 def _kill_storm(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.kill_storm import SCENES, storm
+    from proof.kill_scenes import SCENES
+    from proof.kill_storm import storm
 
     kills = -(-plan.kills // len(SCENES))
     for kind in SCENES:
@@ -224,7 +225,9 @@ def _latency(plan: Plan, engine: str) -> Iterable[Finding]:
 
 
 def _time(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.time_travel import months_without_the_day, years, zones
+    from proof.cron_zones import zones
+    from proof.odd_days import months_without_the_day
+    from proof.time_travel import years
 
     yield months_without_the_day()
     yield zones()
