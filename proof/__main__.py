@@ -1,14 +1,15 @@
 """
 Nothing lost, nothing doubled: every experiment on both engines, and one table at the end.
 
-    .venv/bin/python -m proof                       about an hour, on two cores
+    .venv/bin/python -m proof                       about half an hour, on two cores
     .venv/bin/python -m proof --kills 10000         a longer storm
     .venv/bin/python -m proof --only life --engine postgresql --seed 7
     .venv/bin/python -m proof --report docs/proof.md
 
 Each finding is printed as it is there, and Ctrl-C ends with the table of those that are.
 Each engine has a process and a database of its own, and experiments fork from it, so that hundreds
-of kills a minute are possible. Each experiment has a control that must fail: a naive implementation
+of kills a minute are possible; the one that is done first takes over experiments of the others, on
+another database of theirs. Each experiment has a control that must fail: a naive implementation
 under the same fire. It ends with 1 if anything speaks against the app, or against an experiment.
 """
 
@@ -19,33 +20,18 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from proof.experiments import EXPERIMENTS, Plan
 from proof.findings import Finding, page, table
 
 ENGINES = ("sqlite", "postgresql")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much of everything; figures are for each engine."""
-
-    seed: int
-    kills: int
-    lost: int
-    crashes: int
-    operations: int
-    steps: int
-    notices: int
-    professionals: int
-    months: int
-    years: int
 
 
 def main() -> None:
@@ -106,35 +92,64 @@ def _stages(names: list[str]) -> list[list[str]]:
 
 def _everywhere(engines: list[str], names: list[str], plan: Plan) -> Iterator[Finding]:
     """Run the experiments on all engines at once; yield each finding when it is there."""
+    # Of each engine what is left to do, one byte each: whoever reads a byte does it.
+    left = {engine: _filled(bytes(range(len(names)))) for engine in engines}
     children = {}
     reading, writing = os.pipe()
-    for engine in engines:
+    for number, engine in enumerate(engines):
         if (child := os.fork()) == 0:
             os.close(reading)
-            os._exit(_on_engine(engine, names, plan, writing))
+            os._exit(_lane(engines[number:] + engines[:number], left, names, plan, writing))
         children[child] = engine
     os.close(writing)
     with os.fdopen(reading) as lines:
         for line in lines:
             yield Finding(**_as_tuples(json.loads(line)))
+    for pipe in left.values():
+        os.close(pipe)
     for child, engine in children.items():
         if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
             yield _broke_down("the stage", engine, "see above")
+
+
+def _filled(content: bytes) -> int:
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
 
 
 def _broke_down(name: str, engine: str, why: str) -> Finding:
     return Finding(name, engine, 0, "trials", (f"it broke down: {why}",), 0, 0, 0.0)
 
 
-def _on_engine(engine: str, names: list[str], plan: Plan, writing: int) -> int:
+def _lane(
+    engines: list[str], left: dict[str, int], names: list[str], plan: Plan, writing: int
+) -> int:
+    """Do what is left of one engine, then of the next, each in a process of its own."""
+    code = 0
+    for engine in engines:
+        if first := os.read(left[engine], 1):
+            # Settings are read once in a process.
+            if (child := os.fork()) == 0:
+                os._exit(_on_engine(engine, first, left[engine], names, plan, writing))
+            code |= os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return int(bool(code))
+
+
+def _on_engine(
+    engine: str, first: bytes, left: int, names: list[str], plan: Plan, writing: int
+) -> int:
     from proof.stage import stage
 
     try:
         with stage(engine), os.fdopen(writing, "w", buffering=1) as pipe:
-            for name in names:
-                for finding in _of_one(name, plan, engine):
-                    # One write each: the two engines share the pipe.
+            number = first
+            while number:
+                for finding in _of_one(names[number[0]], plan, engine):
+                    # One write each: the lanes share the pipe.
                     pipe.write(json.dumps(asdict(finding)) + "\n")
+                number = os.read(left, 1)
     except KeyboardInterrupt:
         return 1
     except BaseException:
@@ -150,114 +165,6 @@ def _of_one(name: str, plan: Plan, engine: str) -> Iterator[Finding]:
     except Exception as error:
         traceback.print_exc()
         yield _broke_down(name, engine, f"{type(error).__name__}, see above")
-
-
-def _kill_storm(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.kill_storm import SCENES, storm
-
-    kills = -(-plan.kills // len(SCENES))
-    for kind in SCENES:
-        yield storm(kind, kills=kills, control_kills=25, seed=plan.seed)
-
-
-def _crash_points(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.crash_points import SCENES, every_point
-
-    return (every_point(name) for name in SCENES)
-
-
-def _lost_answers(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.lost_answers import by_termination, through_proxy
-
-    if engine == "postgresql":
-        yield through_proxy(times=plan.lost, control_times=20, seed=plan.seed)
-    yield by_termination(times=plan.lost, control_times=20, seed=plan.seed)
-
-
-def _database_crash(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.database_crash import crashes
-
-    if engine == "postgresql":
-        yield crashes(times=plan.crashes, control_times=3, seed=plan.seed)
-
-
-def _life(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.life_goes_on import life_goes_on
-
-    yield life_goes_on(operations=plan.operations, control_operations=2_000, seed=plan.seed)
-
-
-def _bad_rows(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.bad_rows import JOBS, bad_rows
-
-    return (bad_rows(name, professionals=5_000) for name in JOBS)
-
-
-def _full_disk(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.full_disk import COMMANDS, full_disk
-
-    return (full_disk(name, professionals=20_000) for name in COMMANDS)
-
-
-def _model(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.model import model
-
-    yield model(steps=plan.steps, seed=plan.seed)
-
-
-def _delivery(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.mail_services import SERVICES
-    from proof.notices import delivery
-
-    # What a service does to a sender is the same on both engines: it is done on one.
-    if engine == "sqlite":
-        for service in SERVICES:
-            yield delivery(service, notices=plan.notices, kills=6, seed=plan.seed)
-
-
-def _latency(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.latency import latency
-
-    # SQLite has one writer: there a spend waits for the chunk at hand, whoever it is about.
-    if engine == "postgresql":
-        yield latency(professionals=plan.professionals, quiet_seconds=30, seed=plan.seed)
-
-
-def _time(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.time_travel import months_without_the_day, years, zones
-
-    yield months_without_the_day()
-    yield zones()
-    yield years(plan.years, seed=plan.seed)
-
-
-def _runners(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.runner_storm import storm
-
-    yield storm(periods=plan.months, control_periods=5)
-
-
-def _tamper(plan: Plan, engine: str) -> Iterable[Finding]:
-    from proof.tamper import behind, migrations, refused
-
-    return (experiment() for experiment in (refused, behind, migrations))
-
-
-EXPERIMENTS: dict[str, Callable[[Plan, str], Iterable[Finding]]] = {
-    "latency": _latency,
-    "kills": _kill_storm,
-    "crash-points": _crash_points,
-    "lost-answers": _lost_answers,
-    "database-crash": _database_crash,
-    "bad-rows": _bad_rows,
-    "full-disk": _full_disk,
-    "tamper": _tamper,
-    "model": _model,
-    "runners": _runners,
-    "time": _time,
-    "life": _life,
-    "delivery": _delivery,
-}
 
 
 def _as_tuples(fields: dict[str, Any]) -> dict[str, Any]:

@@ -8,30 +8,27 @@ may end ``parked``, but only where an answer was missing. The control sends firs
 afterwards, in batches of 50.
 """
 
-import json
-import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from django.db import connection
 
 from proof.findings import Finding
-from proof.mail_services import DEDUPLICATING, Ledger, mail_service
+from proof.mail_ledger import DEDUPLICATING, Ledger
+from proof.mail_services import mail_service
 from proof.sender import AT_ANY_HOUR, SENDERS
 from proof.stage import clear
+from tests.processes import Child
 
-ROOT = Path(__file__).resolve().parent.parent
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 MOST_ROUNDS = 60
-GIVE_UP_AFTER = 120
 
 CONTROLLED = {"smtp", "mailgun"}
 """One of each protocol is enough for the control."""
@@ -74,7 +71,7 @@ def experiment(
     notices: int,
     kills: int = 0,
     seed: int,
-    database: dict[str, str] | None = None,
+    in_processes: bool = True,
     share_of_faults: float = 0.2,
     most_rounds: int = MOST_ROUNDS,
 ) -> Result:
@@ -82,8 +79,8 @@ def experiment(
     Stage notices in the present database, send them under fire and count.
 
     Args:
-        database: the variables that lead a sender to the present database; without them the
-            sender works in this process and is not killed.
+        in_processes: each sender in one of its own; otherwise it works in this one and is not
+            killed.
     """
     begun = time.monotonic()
     chance = random.Random(f"{seed} {service} {sender}")
@@ -92,28 +89,15 @@ def experiment(
     war = _War(ledger, chance, kills=kills, longest=min(25, notices // 2))
     rounds = 0
     with mail_service(service, ledger) as mail_settings:
-        environment = (
-            os.environ
-            | (database or {})
-            | {
-                "DJANGO_SETTINGS_MODULE": "proof.settings",
-                "PROOF_SETTINGS": json.dumps(mail_settings),
-            }
-        )
         while _waiting() and rounds < most_rounds:
             ledger.now = NOON + rounds * QUARTER
             rounds += 1
-            if database is None:
-                _send_here(sender, ledger.now, mail_settings)
+            act = partial(_send_here, sender, ledger.now, mail_settings)
+            if not in_processes:
+                act()
                 continue
             pair = 2 if chance.random() < 0.3 and sender == "ours" else 1
-            command = [sys.executable, "-m", "proof.sender", sender, ledger.now.isoformat()]
-            war.fight(
-                [
-                    subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-                    for _ in range(pair)
-                ]
-            )
+            war.fight([Child(lambda tell, act=act: act()) for _ in range(pair)])
     return _judge(service, sender, addresses, ledger, war, rounds, time.monotonic() - begun)
 
 
@@ -129,19 +113,17 @@ class _War:
         self._chance = chance
         self._target = 0
         self._moment = ""
-        self._senders: list[subprocess.Popen[bytes]] = []
+        self._senders: list[Child] = []
         ledger.on_request = self._on_request
 
-    def fight(self, senders: list[subprocess.Popen[bytes]]) -> None:
+    def fight(self, senders: list[Child]) -> None:
         self._senders = senders
         self._target = (
             self._ledger.requests + self._chance.randint(3, self._longest) if self._left else 0
         )
         self._moment = self._chance.choice(["before", "after"])
-        for process in senders:
-            _, errors = process.communicate(timeout=GIVE_UP_AFTER)
-            if process.returncode not in (0, -9):
-                raise SystemExit(f"A sender failed:\n{errors.decode()}")
+        if not {process.wait() for process in senders} <= {0, -9}:
+            raise RuntimeError("A sender failed, see above.")
         self._target = 0
 
     def _on_request(self, moment: str) -> None:
@@ -151,9 +133,8 @@ class _War:
             # Both of a pair: which of them asked cannot be seen from here.
             for process in self._senders:
                 self.kills += 1
-                process.kill()
-            for process in self._senders:
-                process.poll()
+                with suppress(ProcessLookupError):
+                    process.kill()
 
 
 def _stage(count: int) -> dict[int, str]:
@@ -244,10 +225,7 @@ def delivery(service: str, *, notices: int, kills: int, seed: int) -> Finding:
 
     def send(sender: str) -> Result:
         clear()
-        database = present_database()
-        return experiment(
-            service, sender=sender, notices=notices, kills=kills, seed=seed, database=database
-        )
+        return experiment(service, sender=sender, notices=notices, kills=kills, seed=seed)
 
     ours = send("ours")
     naive = send("naive") if service in CONTROLLED else None
@@ -275,11 +253,3 @@ def verdict(results: list[Result]) -> list[str]:
         if DEDUPLICATING.get(each.service, timedelta()) >= timedelta(days=1) and each.parked
     ]
     return against
-
-
-def present_database() -> dict[str, Any]:
-    """Return the variables that lead a sender to the database of this process."""
-    return {
-        "DATABASE_URL": os.environ["DATABASE_URL"],
-        "PROOF_DATABASE": str(connection.settings_dict["NAME"]),
-    }

@@ -34,7 +34,7 @@ from credits.periods import period_of
 from credits.triggering.signing import make_token
 from proof import naive
 from proof.findings import Finding
-from proof.kill_storm import SETTINGS
+from proof.kill_scenes import SETTINGS
 from proof.stage import clear
 from tests.books import broken_invariants
 from tests.factories import make_professionals

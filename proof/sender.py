@@ -1,13 +1,10 @@
 """
-A sender in a process of its own, to be killed: ``python -m proof.sender ours|naive MOMENT``.
+The senders that are killed: ours, and a naive one.
 
 The naive one is the control: it sends 50, then marks the 50 that no error came from.
 """
 
-import sys
 from datetime import datetime
-
-import django
 
 AT_ANY_HOUR = {"NOTICES_PER_SECOND": 100_000, "SEND_WINDOW": ["00:00", "23:59:59"]}
 
@@ -45,7 +42,3 @@ def naive(as_of: datetime) -> None:
 
 
 SENDERS = {"ours": ours, "naive": naive}
-
-if __name__ == "__main__":
-    django.setup()
-    SENDERS[sys.argv[1]](datetime.fromisoformat(sys.argv[2]))

@@ -5,17 +5,20 @@ from typing import Any
 from django.apps import apps
 from django.db import connection
 
-from credits.engine.audit import findings
+from credits.engine.audit import invariants
 from credits.models import CreditTransaction
 
 
 def broken_invariants() -> dict[str, int]:
     """Return the broken invariants of ``verify_credits`` and how many offend each."""
-    return {
-        finding.invariant.name: finding.count
-        for finding in findings(using="default")
-        if finding.count
-    }
+    # In one statement: this is asked after each of ten thousand steps.
+    counts = " UNION ALL ".join(
+        f"SELECT '{each.name}' AS name, COUNT(*) AS offenders FROM ({each.offenders}) those"
+        for each in invariants(using="default")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT name, offenders FROM ({counts}) counted WHERE offenders > 0", ())
+        return dict(cursor.fetchall())
 
 
 def all_tables() -> dict[str, list[tuple[Any, ...]]]:

@@ -1,5 +1,6 @@
 """What tests are made of: moments as constants, professionals with a given amount of credits."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -89,6 +90,42 @@ def give_lot(
         expires_at=expires_at,
         idempotency_key=new_key("bonus"),
     )
+
+
+def give_all(
+    amounts: Sequence[tuple[User, int]], *, expires_at: datetime | None = None, at: datetime
+) -> list[CreditTransaction]:
+    """Give free credits, or with an expiry lots, to many in a few statements."""
+    own = {user.pk: CreditBalance(professional=user) for user, _ in amounts}
+    own |= CreditBalance.objects.in_bulk(own.keys())
+    rows = []
+    for professional, amount in amounts:
+        balance = own[professional.pk]
+        pool = "paid_credits" if expires_at else "free_credits"
+        rows.append(
+            CreditTransaction(
+                professional=professional,
+                transaction_type=TransactionType.BONUS,
+                credit_type=CreditType.PAID if expires_at else CreditType.FREE,
+                amount=amount,
+                granted_amount=amount if expires_at else 0,
+                remaining_amount=amount if expires_at else 0,
+                expires_at=expires_at,
+                balance_before=balance.total,
+                balance_after=balance.total + amount,
+                idempotency_key=new_key("bonus"),
+                created_at=at,
+            )
+        )
+        setattr(balance, pool, getattr(balance, pool) + amount)
+        balance.lifetime_earned += amount
+    CreditBalance.objects.bulk_create(
+        own.values(),
+        update_conflicts=True,
+        unique_fields=["professional"],
+        update_fields=["free_credits", "paid_credits", "lifetime_earned"],
+    )
+    return CreditTransaction.objects.bulk_create(rows)
 
 
 def use(

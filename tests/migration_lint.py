@@ -15,6 +15,8 @@ from django.db.migrations.state import ProjectState
 from django.db.models import CharField, Field, GeneratedField, UniqueConstraint, Value
 from django.db.models.functions import Now
 
+from credits.engine.triggers import CHANGEABLE
+
 LARGE = {"credittransaction", "creditallocation", "creditbalance", "notice", "noticeevent"}
 """The models of which there may be millions of rows; the others are done in no time."""
 
@@ -71,7 +73,11 @@ def _about(operation: Operation, state: ProjectState) -> Iterator[str]:
             yield from _about_new(field)
         case operations.AlterField(field=field):
             model = state.models["credits", operation.model_name_lower]
-            yield from _about_change(model.fields[operation.name], field)
+            was = model.fields[operation.name]
+            if _type(was) != _type(field) and _is_guarded(operation):
+                yield "PostgreSQL refuses, a trigger names the column: add another beside it"
+            else:
+                yield from _about_change(was, field)
 
 
 def _about_new(field: "Field") -> Iterator[str]:
@@ -99,6 +105,14 @@ def _about_change(was: "Field", field: "Field") -> Iterator[str]:
         yield "nobody can write while every row is read: NOT NULL"
     if _is_indexed(field) and not _is_indexed(was):
         yield "nobody can write while its index is built"
+
+
+def _is_guarded(operation: operations.AlterField) -> bool:
+    return any(
+        operation.model_name_lower == model._meta.model_name
+        and model._meta.get_field(operation.name).attname not in changeable
+        for model, changeable in CHANGEABLE.items()
+    )
 
 
 def _is_indexed(field: "Field") -> bool:

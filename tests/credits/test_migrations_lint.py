@@ -33,8 +33,8 @@ def adding(field, *, model=LEDGER):
     return [migrations.AddField(model, "colour", field)]
 
 
-def altering(name, field):
-    return [migrations.AlterField(LEDGER, name, field)]
+def altering(name, field, *, model=LEDGER):
+    return [migrations.AlterField(model, name, field)]
 
 
 def nothing(apps, schema_editor):
@@ -72,8 +72,18 @@ BAD = {
         adding(models.ForeignKey("homezy.User", models.PROTECT, null=True)),
         BUILT,
     ),
-    "another type": (altering("amount", models.BigIntegerField()), ANOTHER_TYPE),
-    "a narrower text": (altering("description", models.CharField(max_length=20)), ANOTHER_TYPE),
+    "another type": (
+        altering("free_credits", models.BigIntegerField(), model="creditbalance"),
+        ANOTHER_TYPE,
+    ),
+    "another type of what a trigger guards": (
+        altering("amount", models.BigIntegerField()),
+        "a trigger names the column",
+    ),
+    "a narrower text": (
+        altering("reason", models.CharField(max_length=20, blank=True), model="notice"),
+        ANOTHER_TYPE,
+    ),
     "no more NULL": (altering("price", models.DecimalField(max_digits=12, decimal_places=2)), READ),
     "an index on a column": (
         altering("currency", models.CharField(max_length=3, db_index=True)),
@@ -108,7 +118,9 @@ GOOD = {
     "a foreign key without an index": adding(
         models.ForeignKey("homezy.User", models.PROTECT, null=True, db_index=False)
     ),
-    "a wider text": altering("description", models.CharField(max_length=300, blank=True)),
+    "a wider text": altering(
+        "reason", models.CharField(max_length=300, blank=True), model="notice"
+    ),
     "other words": altering("amount", models.IntegerField("sum", help_text="Signed.")),
     "a check for what comes": [AddConstraintNotValid(LEDGER, CHECK)],
     "a check of what is there": [ValidateConstraint(LEDGER, CHECK.name)],

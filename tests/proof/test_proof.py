@@ -15,10 +15,11 @@ from proof.crash_points import every_point
 from proof.database_crash import crashes
 from proof.findings import Finding, page, table
 from proof.full_disk import COMMANDS, full_disk
-from proof.kill_storm import SCENES, storm
+from proof.kill_scenes import SCENES
+from proof.kill_storm import storm
 from proof.life_goes_on import life_goes_on
 from proof.lost_answers import by_termination, through_proxy
-from proof.time_travel import months_without_the_day
+from proof.odd_days import months_without_the_day
 from tests.plugins.postgres import PostgreSQLUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)

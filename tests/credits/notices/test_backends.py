@@ -10,7 +10,8 @@ from django.utils.module_loading import import_string
 from credits.notices.backends import ResendBackend
 from credits.notices.configured import new_connection
 from credits.notices.handing_over import OnceOnly
-from proof.mail_services import Ledger, mail_service
+from proof.mail_ledger import Ledger
+from proof.mail_services import mail_service
 
 KEY = "6f1c0f0e-5a0a-5b5e-8a53-0c7a8f3f2c11"
 

@@ -7,7 +7,7 @@ Real sockets, and senders that are killed with SIGKILL in the middle of a reques
 import pytest
 
 from proof.mail_services import SERVICES
-from proof.notices import experiment, present_database, verdict
+from proof.notices import experiment, verdict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -16,7 +16,7 @@ SEED = 42
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_failing_service_loses_and_doubles_nothing(service):
-    result = experiment(service, notices=40, seed=SEED)
+    result = experiment(service, notices=40, seed=SEED, in_processes=False)
 
     assert verdict([result]) == []
     assert result.faults
@@ -24,7 +24,7 @@ def test_a_failing_service_loses_and_doubles_nothing(service):
 
 @pytest.mark.parametrize("service", ["smtp", "resend"])
 def test_a_killed_sender_loses_and_doubles_nothing(service):
-    result = experiment(service, notices=20, kills=1, seed=SEED, database=present_database())
+    result = experiment(service, notices=20, kills=1, seed=SEED)
 
     assert verdict([result]) == []
     assert result.kills
@@ -37,7 +37,6 @@ def test_the_control_sends_mails_twice():
         notices=20,
         kills=1,
         seed=SEED,
-        database=present_database(),
         most_rounds=3,
     )
 

@@ -13,7 +13,8 @@ from credits.notices.composing import Message
 from credits.notices.handing_over import Mailer, idempotency_key
 from credits.notices.outcomes import Again, Misconfigured, Refused, Sent, Unclear
 from credits.notices.recipients import Recipient
-from proof.mail_services import Ledger, mail_service
+from proof.mail_ledger import Ledger
+from proof.mail_services import mail_service
 from tests.factories import MARCH, make_professional, promise
 
 pytestmark = pytest.mark.django_db
