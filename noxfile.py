@@ -44,7 +44,8 @@ if pyenv := shutil.which("pyenv"):
     installed = subprocess.run(  # noqa: S603  its path is the one that was looked up
         [pyenv, "versions", "--bare"], capture_output=True, text=True, check=True
     )
-    os.environ.setdefault("PYENV_VERSION", ":".join(installed.stdout.split()))
+    # Set already where something above us is a shim: to one version, and then no other is found.
+    os.environ["PYENV_VERSION"] = ":".join(installed.stdout.split())
 
 
 @nox.session

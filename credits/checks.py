@@ -95,7 +95,8 @@ def check_triggers(*, databases: Sequence[str] | None = None, **kwargs: Any) -> 
         messages.append(
             CheckWarning(
                 "SQLite does not tell the ledger's triggers of a row that REPLACE removes.",
-                hint='Add "OPTIONS": {"init_command": "PRAGMA recursive_triggers=ON;"}.',
+                hint='Add "init_command": "PRAGMA recursive_triggers=ON;" to the "OPTIONS" of'
+                f" DATABASES[{alias!r}], beside what stands there.",
                 id="credits.W007",
             )
         )

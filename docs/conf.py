@@ -38,6 +38,8 @@ smartquotes = False
 
 html_theme = "furo"
 html_title = f"credits {release}"
+# There is no year to name, and the licence says whose it is.
+html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
 # The pages lie under docs/ and deploy/, as their sources do; who opens the top is led to them.

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credits.admin import drawing
+from credits.admin.acknowledging import acknowledge_url
 from credits.admin.cells import moment
 from credits.admin.pausing import shown_pauses
 from credits.admin.skin import ModelAdmin
@@ -143,6 +144,7 @@ def _runs(request: HttpRequest, now: datetime) -> dict[str, Any]:
                 "error": alarm.run.error_summary if alarm.run else "",
                 "command": alarm.command,
                 "url": drawing.run_url(alarm.run) if alarm.run else "",
+                "acknowledge_url": acknowledge_url(request, alarm.run) if alarm.run else "",
             }
             for alarm in alarms(runs, as_of=now)
         ],

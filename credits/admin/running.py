@@ -275,6 +275,7 @@ def _shown(forecast: Forecast) -> dict[str, Any]:
     return {
         "found": number(forecast.found),
         "changes": number(tally.succeeded),
+        "failed": number(tally.failed) if tally.failed else "",
         "is_empty": not tally.succeeded,
         "granted": signed(tally.granted),
         "expired": signed(-tally.expired),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credits.admin import starting
+from credits.admin.acknowledging import Acknowledge, acknowledge_url
 from credits.admin.cells import day_and_time, moment, number, signed
 from credits.admin.dashboard import NextResetView
 from credits.admin.paging import CappedPaginator
@@ -38,7 +39,7 @@ _TYPES = {
 
 
 @admin.register(JobRun)
-class JobRunAdmin(NextResetView, PauseAndResume, RunNow, ReadOnlyAdmin):
+class JobRunAdmin(NextResetView, PauseAndResume, Acknowledge, RunNow, ReadOnlyAdmin):
     paginator = CappedPaginator
     change_list_template = "credits/admin/run_list.html"
     list_display = (
@@ -123,6 +124,7 @@ class JobRunAdmin(NextResetView, PauseAndResume, RunNow, ReadOnlyAdmin):
                 "lines": log_lines(run, failures),
                 "transactions_url": _transactions_url(request, run),
                 "may_run": may_run(request),
+                "acknowledge_url": acknowledge_url(request, run),
                 "poll": f"{progress_url}?{urlencode({'of': expected})}",
                 **(extra_context or {}),
             },
@@ -218,6 +220,7 @@ def _facts(run: JobRun) -> list[tuple[str, str]]:
         (_("Process"), str(run.process_id)),
         (_("Chunks"), number(run.chunk_count)),
         (_("Notices"), number(run.notices_staged)),
+        *([(_("Acknowledged"), moment(run.acknowledged_at))] if run.acknowledged_at else []),
     ]
 
 

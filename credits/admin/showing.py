@@ -54,7 +54,15 @@ def run_badge(run: JobRun) -> SafeString:
 
 
 def shard_badge(shard: JobShard) -> SafeString:
-    """Return a shard's status: a word on its colour."""
+    """
+    Return a shard's status: a word on its colour.
+
+    One that was open when its run ended, as when the run was taken over, was given up: nobody
+    takes it any more, and its row says no more than how it was left.
+    """
+    is_open = shard.status in {JobShard.Status.PENDING, JobShard.Status.RUNNING}
+    if is_open and shard.run.status != JobRun.Status.RUNNING:
+        return _badge("warn", _("given up"))
     return _badge(_SHARD_TONES[JobShard.Status(shard.status)], shard.get_status_display())
 
 

@@ -60,6 +60,9 @@ class SendReport:
     given_up: str
     """Why the rest was left pending, in a sentence; empty if nothing was."""
 
+    last_problem: str = ""
+    """Why the last of those retried, parked or failed did not leave; it may quote an address."""
+
 
 @dataclass(frozen=True)
 class SendForecast:

@@ -11,7 +11,8 @@ import socket
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, TextField, Value
+from django.db.models.functions import Concat
 
 from credits.engine.database import attempts, ledger_database, lock_job
 from credits.models import JobPause, JobRun
@@ -68,6 +69,24 @@ def record_passed_periods(*, as_of: datetime, trigger: str) -> list[JobRun]:
     for run in recorded:
         run_finished.send_robust(sender=JobRun, run=run)
     return recorded
+
+
+def acknowledge_missed(run_id: int, *, reason: str, at: datetime) -> bool:
+    """
+    Take note of a missed month: nothing tells of it any more, and its row stays ``missed``.
+
+    Args:
+        reason: why nothing else needs doing, a line. It is kept with the run and logged with it,
+            so it should name nobody; who took note stands in the admin's log.
+
+    Returns:
+        Whether this call did it: not where somebody was faster, nor for a run of another status.
+    """
+    runs = JobRun.objects.using(ledger_database())
+    open_run = runs.filter(pk=run_id, status=JobRun.Status.MISSED, acknowledged_at=None)
+    # One UPDATE, so of two at once the second finds nothing left to acknowledge.
+    words = Concat(F("error_summary"), Value(f" Acknowledged: {reason}"), output_field=TextField())
+    return bool(open_run.update(acknowledged_at=at, error_summary=words))
 
 
 def _recorded(period: str, *, as_of: datetime, trigger: str, using: str) -> JobRun:

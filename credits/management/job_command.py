@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from credits.exceptions import (
 from credits.jobs.running import Watch
 from credits.management import arguments
 from credits.management.job_report import JobReport
+from credits.management.output import Output
 from credits.models import JobRun
 from credits.models.balances import ProfessionalId
 
@@ -82,6 +84,7 @@ class ExplainedCommand(BaseCommand):
         if os.environ.get("NO_COLOR"):
             kwargs["no_color"] = True
         super().__init__(*args, **kwargs)
+        self.stdout = Output(kwargs.get("stdout") or sys.stdout)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Let the help end with examples and exit codes."""
@@ -96,7 +99,10 @@ class ExplainedCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Refuse a value that argparse lost, before anything is done without it."""
         arguments.refuse_lost(options)
-        return super().execute(*args, **options)
+        try:
+            return super().execute(*args, **options)
+        finally:
+            self.stdout.flush()
 
 
 class JobCommand(ExplainedCommand):

@@ -47,6 +47,12 @@ class JobRun(models.Model):
     credits_expired = models.BigIntegerField(_("credits expired"), default=0)
     notices_staged = models.PositiveIntegerField(_("notices"), default=0)
     error_summary = models.TextField(_("error summary"), blank=True)
+    acknowledged_at = models.DateTimeField(
+        _("acknowledged at"),
+        null=True,
+        blank=True,
+        help_text=_("Of a missed month: when somebody took note of it."),
+    )
 
     class Meta:
         verbose_name = _("run")

@@ -84,8 +84,7 @@ def check_sentry(**kwargs: Any) -> list[CheckMessage]:
         return [
             CheckWarning(
                 'CREDITS["SENTRY_CRONS"] is on, and nobody told sentry-sdk where to send.',
-                hint="Call sentry_sdk.init(dsn=…) in the settings; settings.production does when"
-                " SENTRY_DSN is set.",
+                hint="Call sentry_sdk.init(dsn=…) in the project's settings.",
                 id="credits.W010",
             )
         ]

@@ -43,7 +43,8 @@ def _mail() -> Channel:
         problem = 'nobody hears of runs: fill CREDITS["ADMIN_RECIPIENTS"] or ADMINS'
         return Channel("mail", "", problem)
     people = "1 operator" if len(known) == 1 else f"{len(known)} operators"
-    return Channel("mail", f"{people}; try with manage.py sendtestemail --admins")
+    # Not --admins: CREDITS["ADMIN_RECIPIENTS"] may name others than ADMINS, or all there are.
+    return Channel("mail", f"{people}; try with manage.py sendtestemail {' '.join(known)}")
 
 
 def _sentry() -> Channel:

@@ -55,6 +55,8 @@ class Counts:
     retried: int = 0
     parked: int = 0
     failed: int = 0
+    last_problem: str = ""
+    """Why the last of those retried, parked or failed did not leave."""
 
 
 class _Postponed(Exception):
@@ -198,6 +200,7 @@ class Sender:
                 notice.status, notice.sent_at, notice.message_id = Status.SENT, now, message_id
                 notice_sent.send_robust(sender=Notice, notice=notice)
             case Refused(reason):
+                self.counts.last_problem = reason
                 self._end(notice, Status.FAILED, reason, at=now)
                 self.counts.failed += 1
                 if (failed := self.counts.failed) >= HOPELESS_AFTER and not self.counts.sent:
@@ -212,6 +215,7 @@ class Sender:
                 raise MailMisconfigured(f"The mail settings do not work: {reason}")
 
     def _put_off(self, notice: Notice, reason: str, *, at: datetime) -> None:
+        self.counts.last_problem = reason
         self._count_trouble(reason)
         if notice.attempts < MOST_ATTEMPTS:
             self._end(notice, Status.PENDING, reason, at=at)
@@ -223,6 +227,7 @@ class Sender:
             self._park(notice, reason, at=at)
 
     def _leave_unclear(self, notice: Notice, reason: str, *, now: datetime) -> None:
+        self.counts.last_problem = reason
         self._count_trouble(reason)
         is_first = notice.sent_at is None
         notice.sent_at = notice.sent_at or claiming.begun_at(notice)

@@ -48,8 +48,9 @@ def alarms(runs: Iterable[JobRun], *, as_of: datetime) -> list[Alarm]:
     """
     Return what is wrong at ``as_of``, at most one alarm for each command that would mend it.
 
-    A missed month is told of until the reset of a month after the one in which it was found: what
-    a check finds on the 1st it follows with that month's reset, and nobody would see it.
+    A missed month is told of until somebody takes note of it, or until the reset of a month after
+    the one in which it was found: what a check finds on the 1st it follows with that month's reset,
+    and nobody would see it.
 
     Args:
         runs: the last runs of every job, newest first for each.
@@ -98,6 +99,7 @@ def _missed(runs: list[JobRun]) -> list[Alarm]:
         Alarm(Trouble.MISSED, JobRun.Job(run.job), "", about=run.period, run=run)
         for run in runs
         if run.status == JobRun.Status.MISSED
+        and run.acknowledged_at is None
         # Somebody may have reset it by hand after all.
         and run.period not in done
         and max(done, default="") <= period_of(run.as_of)

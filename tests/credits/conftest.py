@@ -7,6 +7,7 @@ from django.utils import timezone
 
 # Who asks the database what time it is.
 DATABASE_CLOCKS = [
+    "credits.admin.acknowledging",
     "credits.admin.pausing",
     "credits.jobs.named",
     "credits.management.job_command",

@@ -55,7 +55,11 @@ class TestPythonBlock:
             if fence.language == "python" and not fence.text.startswith(">>> "):
                 compile(fence.text, f"{name_of(page)}:{fence.line}", "exec")
                 for given in re.findall(r"(?ms)^CREDITS = \{(.*?)\}", fence.text):
-                    assert set(re.findall(r'"([A-Z_]+)":', given)) <= known
+                    keys = set(re.findall(r'"([A-Z_]+)":', given))
+                    assert keys <= known
+                    # Who pastes it loses what stood there: it has to be enough by itself.
+                    assert "ELIGIBLE_PROFESSIONALS" in keys, f"{name_of(page)}:{fence.line}"
+                assert set(re.findall(r'(?m)^CREDITS\["([A-Z_]+)"\]', fence.text)) <= known
 
 
 @pytest.mark.engine("sqlite")

@@ -20,6 +20,7 @@ from credits.management.job_command import (
     database_refused,
     stop_on_signals,
 )
+from credits.reports.run_log import without_addresses
 
 
 class Command(ExplainedCommand):
@@ -99,6 +100,8 @@ exit codes:
             f" postponed {report.postponed:,}, retried {report.retried:,},"
             f" parked {report.parked:,}, failed {report.failed:,} ({seconds:.1f} s)"
         )
+        if report.last_problem and not report.given_up:
+            self._say(f"The last that did not leave: {without_addresses(report.last_problem)}")
         code, message = _outcome(report)
         self._document(
             dry_run=False,

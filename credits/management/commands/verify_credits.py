@@ -14,6 +14,8 @@ from credits.management.job_command import ExplainedCommand, database_refused
 
 MOST_SHOWN = 20
 
+_TRIGGERS = "the database itself refuses to delete or change a row of the ledger"
+
 
 class Command(ExplainedCommand):
     help = "Check every invariant of the ledger; exit 1 when one is broken."
@@ -63,6 +65,8 @@ exit codes:
             sealed = ask_seals(using) if ask_seals else None
         except DatabaseError as error:
             raise CommandError(database_refused(error)) from error
+        if not missing:
+            self._say(f"ok      triggers: {_TRIGGERS}")
         for name in missing:
             self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
         for line in seal_report.lines(sealed) if sealed else ():

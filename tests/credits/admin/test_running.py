@@ -17,7 +17,7 @@ from django.utils import timezone
 from credits.admin import starting
 from credits.jobs import detached
 from credits.models import CreditTransaction, JobRun
-from homezy.models import User
+from homezy.models import User, Verification
 from tests.books import all_tables
 from tests.factories import APRIL, make_lot_holders, make_professional, make_run, make_user
 from tests.processes import database_url
@@ -121,6 +121,23 @@ class TestDryRun:
         assert forecast["largest"][0]["name"] in {str(holder) for holder in holders}
         assert all_tables() == before
         assert "Dry run: nothing was written" in page.content.decode()
+
+    def test_counts_whom_the_run_could_not_do(self, operator: Client, settings: Any):
+        plan = "tests.plans.none_for_basic"
+        settings.CREDITS = {**settings.CREDITS, "MONTHLY_FREE_CREDITS": plan}
+        make_professional(verification=Verification.BASIC)
+        make_professional(verification=Verification.BASIC)
+
+        page = operator.post(RESET, {"step": "dry"}).content.decode()
+
+        assert "<dt>Would fail</dt><dd>2</dd>" in page
+        assert "There is nothing to do." not in page
+
+    def test_is_silent_about_failures_where_there_are_none(self, operator: Client):
+        page = operator.post(RESET, {"step": "dry"}).content.decode()
+
+        assert "Would fail" not in page
+        assert "There is nothing to do." in page
 
     def test_looks_at_one_professional(self, operator: Client):
         one, _other = make_lot_holders(2, expires_at=APRIL)

@@ -1,5 +1,6 @@
 """credits.admin.runs: what a run did, whom it could not do, what goes on."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -192,6 +193,17 @@ class TestPage:
         assert "no &lt;memory&gt; left" in table
         assert ">Failed<" in table
         assert ">Pending<" in table
+
+    def test_says_that_shards_left_open_by_a_run_that_ended_were_given_up(self, operator: Client):
+        run = make_run(status=Status.INTERRUPTED)
+        for number, status in enumerate(["done", "running", "pending"], start=1):
+            run.shards.create(number=number, status=status, heartbeat_at=MARCH)
+
+        page = operator.get(page_of(run)).content.decode()
+
+        table = page.partition('id="credits-shards"')[2].partition("</section>")[0]
+        words = re.findall(r"credits-badge--(\w+)\">(.*?)<", table)
+        assert words == [("good", "Done"), ("warn", "Given up"), ("warn", "Given up")]
 
     def test_says_nothing_of_shards_where_one_process_does_all(self, operator: Client):
         assert "credits-shards" not in operator.get(page_of(make_run())).content.decode()

@@ -58,6 +58,7 @@ NEEDS: dict[str, set[str]] = {
     "progress": set(),
     "next_reset": set(),
     "pause": {"run_credit_jobs"},
+    "acknowledge": {"run_credit_jobs"},
     "preview": set(),
     "preview_html": set(),
     "preview_send": {"send_notices"},

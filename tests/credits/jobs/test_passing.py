@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits.jobs.passing import passed_periods, record_passed_periods
+from credits.jobs.passing import acknowledge_missed, passed_periods, record_passed_periods
 from credits.jobs.pausing import pause_job, resume_job
 from credits.models import JobRun, Notice
 from credits.notices.composing import compose
 from credits.signals import run_finished
-from tests.factories import make_professional, make_run, make_user
+from tests.factories import MARCH, make_professional, make_run, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -122,3 +122,20 @@ class TestRecording:
         assert line.levelname == "ERROR"
         assert "job=reset_monthly_credits" in line.getMessage()
         assert "status=missed" in line.getMessage()
+
+
+class TestAcknowledging:
+    def test_is_done_once_and_says_so(self):
+        run = make_run(status="missed", period="2026-02", error_summary="Passed.")
+
+        done = [acknowledge_missed(run.pk, reason=why, at=MARCH) for why in ("First", "Second")]
+
+        run.refresh_from_db()
+        assert done == [True, False]
+        assert (run.acknowledged_at, run.error_summary) == (MARCH, "Passed. Acknowledged: First")
+
+    @pytest.mark.parametrize("status", ["failed", "skipped", "succeeded"])
+    def test_leaves_a_run_alone_that_missed_nothing(self, status: str):
+        run = make_run(status=status, period="2026-02")
+
+        assert not acknowledge_missed(run.pk, reason="Known", at=MARCH)

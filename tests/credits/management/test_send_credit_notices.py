@@ -23,6 +23,10 @@ class Refusing(BaseEmailBackend):
         raise ValueError("no such box")
 
 
+def broken_recipient(user):
+    raise KeyError(f"no profile of {user.email}")
+
+
 class Interrupting(BaseEmailBackend):
     def send_messages(self, messages):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -64,6 +68,16 @@ class TestSend:
             " parked 0, failed 0 (0.0 s)\n"
         )
 
+    def test_says_why_the_last_one_did_not_leave_and_names_nobody(self, settings):
+        settings.CREDITS = {**settings.CREDITS, "RECIPIENT": f"{__name__}.broken_recipient"}
+        promise(make_professional())
+
+        code, output, _ = run()
+
+        assert code == 0
+        assert "retried 1," in output
+        assert output.endswith("\nThe last that did not leave: KeyError: 'no profile of …'\n")
+
     def test_has_nothing_to_do_and_ends_well(self):
         code, output, _ = run("-v0")
 
@@ -92,6 +106,7 @@ class TestSend:
             "failed": 0,
             "was_stopped": False,
             "given_up": "",
+            "last_problem": "",
             "message": "",
             "exit_code": 0,
         }

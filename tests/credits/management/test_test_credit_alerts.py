@@ -20,7 +20,7 @@ class TestTestCreditAlerts:
             bad.status = 403
             settings.CREDITS = {
                 **settings.CREDITS,
-                "ADMIN_RECIPIENTS": ["a@example.com", "b@example.com"],
+                "ADMIN_RECIPIENTS": ["a@x.test", "b@x.test"],
                 "CHAT_SECRET_URLS": [
                     f"{good.url('json')}/SECRET",
                     f"{bad.url('json')}/SECRET",
@@ -34,7 +34,7 @@ class TestTestCreditAlerts:
                 call_command("test_credit_alerts", stdout=out, no_color=True)
 
         assert out.getvalue().splitlines() == [
-            "ok      mail: 2 operators; try with manage.py sendtestemail --admins",
+            "ok      mail: 2 operators; try with manage.py sendtestemail a@x.test b@x.test",
             "ok      chat 1 (json): taken",
             "failed  chat 2 (json): HTTP 403",
             "ok      heartbeat expire_credits/log: taken",

@@ -16,6 +16,7 @@ EVERY = invariants(using="default")
 
 ALL_WELL = (
     "".join(f"ok      {invariant.name}: {invariant.sentence}\n" for invariant in EVERY)
+    + "ok      triggers: the database itself refuses to delete or change a row of the ledger\n"
     + f"All {len(EVERY) + 1} invariants hold.\n"
 )
 

@@ -111,6 +111,13 @@ class TestAlarms:
 
         assert trouble() == []
 
+    def test_are_silent_about_a_missed_month_that_somebody_took_note_of(self):
+        begun = NOON - timedelta(hours=1)
+        ran(RESET, begun, status="missed", period="2026-02", acknowledged_at=NOON)
+        ran(RESET, NOON)
+
+        assert trouble() == []
+
     def test_tell_of_a_run_without_a_sign_of_life(self):
         ran(EXPIRY, MARCH + timedelta(hours=1), status="running", finished_at=None)
 
