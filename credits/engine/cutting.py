@@ -9,10 +9,8 @@ from django.db.models import F, Field, Model, QuerySet, Value, Window
 from django.db.models.functions import RowNumber
 
 from credits.engine.database import retried
-from credits.engine.keys import KeyRange
+from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.statements import Compiled, Statement, compiled
-
-EVERYBODY = KeyRange()
 
 
 def ranges(

@@ -17,3 +17,6 @@ class KeyRange:
         """Return this range as a condition on ``field``."""
         bounds = {f"{field}__gt": self.after, f"{field}__lte": self.upto}
         return Q(**{name: bound for name, bound in bounds.items() if bound is not None})
+
+
+EVERYBODY = KeyRange()

@@ -11,6 +11,7 @@ Everything after the claim follows from the claim: asked again, in a later state
 eligible" may have another answer.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import CharField, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
@@ -42,6 +43,33 @@ def not_reset(eligible: QuerySet[Any], *, period: str) -> QuerySet[Any]:
     # its statistics know nothing, PostgreSQL compares every user with every balance.
     return eligible.filter(
         Q(credit_balance__isnull=True) | Q(credit_balance__last_reset_period__lt=period)
+    )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a period's reset has come."""
+
+    found: int
+    """Professionals who are eligible."""
+
+    lacking: int
+    """Those of them who have no balance row yet."""
+
+    waiting: int
+    """Those of them who were not reset yet."""
+
+
+def standing(eligible: QuerySet[Any], *, period: str) -> Standing:
+    """Count how far the reset of ``period`` has come, in one reading."""
+    lacks = Q(credit_balance__isnull=True)
+    waits = lacks | Q(credit_balance__last_reset_period__lt=period)
+    return Standing(
+        **eligible.aggregate(
+            found=Count("pk"),
+            lacking=Count("pk", filter=lacks),
+            waiting=Count("pk", filter=waits),
+        )
     )
 
 

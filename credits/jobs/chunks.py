@@ -74,13 +74,25 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Prospect:
+    """What a job found in a range of keys."""
+
+    found: int
+    """Professionals (reset) or lots (expiry)."""
+
+    steps: Callable[[JobRun], list[Step]]
+    """What there is to do; as many steps at any moment, those with nothing left have no keys."""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a job is about, and what it does to all of that, step by step."""
+    """What a job is about."""
 
     keys: QuerySet[Model, Any]
     """The professionals (reset) or the owners of the lots (expiry); one row for each."""
 
-    steps: Callable[[JobRun], list[Step]]
+    look: Callable[[KeyRange], Prospect]
+    """Asks the database what there is; of professionals in a range alone."""
 
 
 class Chunks(ABC):

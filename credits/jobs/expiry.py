@@ -6,8 +6,9 @@ from django.db.models import QuerySet
 from credits.conf import get_settings
 from credits.engine import expiry
 from credits.engine.database import ledger_database, retried
+from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.tally import Forecast
-from credits.jobs.chunks import Plan, Step
+from credits.jobs.chunks import Plan, Prospect, Step
 from credits.jobs.running import Watch, recorded_run
 from credits.models import CreditTransaction, JobRun
 from credits.models.balances import ProfessionalId
@@ -53,8 +54,9 @@ def expire_credits(
         watch=watch,
     ) as run:
         plan = plan_expiry(as_of=as_of, professionals=professionals, limit=limit)
-        watch.found(retried(plan.keys.count, using=run.using))
-        for step in plan.steps(run.record):
+        prospect = retried(lambda: plan.look(EVERYBODY), using=run.using)
+        watch.found(prospect.found)
+        for step in prospect.steps(run.record):
             run.work_through(step.keys, step.act, size=chunk_size or get_settings().chunk_size)
     return run.record
 
@@ -73,7 +75,10 @@ def plan_expiry(
         write_off = expiry.Expiry(due, run=run, using=due.db)
         return [Step(owners, write_off.expire_chunk)]
 
-    return Plan(owners, steps)
+    def look(within: KeyRange) -> Prospect:
+        return Prospect(due.filter(within.on("professional")).count(), steps)
+
+    return Plan(owners, look)
 
 
 def forecast_expiry(

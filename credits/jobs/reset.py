@@ -1,5 +1,6 @@
 from collections.abc import Collection
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,10 +10,10 @@ from credits.conf import get_settings
 from credits.engine import reset
 from credits.engine.allowance import monthly_allowance
 from credits.engine.database import ledger_database, retried
-from credits.engine.keys import KeyRange
+from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.tally import Forecast, Tally
 from credits.exceptions import NoEligibilityRule
-from credits.jobs.chunks import Plan, Step
+from credits.jobs.chunks import Plan, Prospect, Step
 from credits.jobs.running import Watch, recorded_run
 from credits.models import CreditBalance, JobRun
 from credits.models.balances import ProfessionalId
@@ -68,11 +69,11 @@ def reset_monthly_credits(
         even_if_paused=even_if_paused,
         watch=watch,
     ) as run:
-        found = retried(plan.keys.count, using=run.using)
-        watch.found(found)
-        if not found and professionals is None:
+        prospect = retried(lambda: plan.look(EVERYBODY), using=run.using)
+        watch.found(prospect.found)
+        if not prospect.found and professionals is None:
             run.warn(NOBODY)
-        for step in plan.steps(run.record):
+        for step in prospect.steps(run.record):
             run.work_through(step.keys, step.act, size=size)
     return run.record
 
@@ -92,26 +93,27 @@ def plan_reset(
     using = ledger_database()
     eligible = _eligible(professionals, limit, period=period)
 
-    def steps(run: JobRun) -> list[Step]:
-        # One question, so that the steps need not be walked where a month is done.
-        if not retried(reset.not_reset(eligible, period=period).exists, using=using):
-            return []
+    def open_balances(within: KeyRange) -> Tally:
+        reset.open_balances(eligible, within, using=using)
+        return Tally()
+
+    def steps(standing: reset.Standing, run: JobRun) -> list[Step]:
         monthly = reset.MonthlyReset(
-            eligible,
-            run=run,
-            free_credits=monthly_allowance(),
-            using=using,
+            eligible, run=run, free_credits=monthly_allowance(), using=using
         )
-
-        def open_balances(within: KeyRange) -> Tally:
-            reset.open_balances(eligible, within, using=using)
-            return Tally()
-
         new = reset.without_balance(eligible).values_list("pk", flat=True)
         balances = _balances(professionals, using=using)
-        return [Step(new, open_balances), Step(balances, monthly.reset_chunk)]
+        # Where a month is done nothing need be walked to see it.
+        return [
+            Step(new if standing.lacking else new.none(), open_balances),
+            Step(balances if standing.waiting else balances.none(), monthly.reset_chunk),
+        ]
 
-    return Plan(eligible.values_list("pk", flat=True), steps)
+    def look(within: KeyRange) -> Prospect:
+        standing = reset.standing(eligible.filter(within.on("pk")), period=period)
+        return Prospect(standing.found, partial(steps, standing))
+
+    return Plan(eligible.values_list("pk", flat=True), look)
 
 
 def forecast_reset(

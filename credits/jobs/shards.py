@@ -55,7 +55,9 @@ class Shard(Chunks):
     def go_through(self, plan: Plan) -> None:
         """Do what is left of the plan in this range."""
         after, upto = self.shard.cursor, _key(self.shard.upto)
-        for step in plan.steps(self.record)[self._step :]:
+        whole = KeyRange(_key(self.shard.after), upto)
+        prospect = retried(lambda: plan.look(whole), using=self.using)
+        for step in prospect.steps(self.record)[self._step :]:
             self.work_through(
                 step.keys,
                 step.act,

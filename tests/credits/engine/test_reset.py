@@ -2,14 +2,17 @@
 
 import pytest
 from django.db import connection
+from django.db.models import Count
 from django.test.utils import CaptureQueriesContext
 
 from credits.engine.keys import KeyRange
 from credits.engine.reset import (
     KEY_PREFIX,
     MonthlyReset,
+    Standing,
     forecast,
     open_balances,
+    standing,
     without_balance,
 )
 from credits.engine.tally import Change, Tally
@@ -261,6 +264,33 @@ class TestResetChunk:
 
         assert len(write_statements(statements.captured_queries)) == 3
         assert len(statements) == 4
+
+
+class TestStanding:
+    @pytest.mark.parametrize(
+        "shaped",
+        [
+            pytest.param(lambda users: users, id="plain"),
+            pytest.param(lambda users: users.distinct().order_by("email"), id="distinct"),
+            pytest.param(
+                lambda users: users.annotate(rows=Count("credit_transactions")).filter(rows__gte=0),
+                id="grouped",
+            ),
+            pytest.param(
+                lambda users: users.exclude(credit_balance__free_credits=7), id="joined already"
+            ),
+        ],
+    )
+    def test_counts_the_eligible_of_any_queryset(self, shaped):
+        make_professional(free=30)
+        reset()
+        make_professional(free=30, paid=10)
+        make_professional()
+        make_user()
+
+        found = standing(shaped(verified_professionals()), period="2026-03")
+
+        assert found == Standing(found=3, lacking=1, waiting=2)
 
 
 class TestForecast:
