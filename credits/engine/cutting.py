@@ -50,15 +50,17 @@ def _walk(
 ) -> Iterator[KeyRange]:
     def last_of_a_piece(ahead: KeyRange) -> Compiled:
         # Not the greatest key of a piece: PostgreSQL has none of UUIDs.
-        piece = keys.filter(ahead.on(name)).order_by(name)[:size]
-        select, params = compiled(piece, using=keys.db)
-        return f"SELECT * FROM ({select}) piece ORDER BY 1 DESC LIMIT 1", params
+        piece = keys.filter(ahead.on(name)).order_by(name)
+        return compiled(piece[size - 1 : size], using=keys.db)
 
     cut, ahead = Statement(last_of_a_piece, using=keys.db), within
     while found := retried(partial(cut.rows, ahead), using=keys.db):
         upto = field.to_python(found[0][0])
         yield KeyRange(ahead.after, upto)
         ahead = KeyRange(upto, within.upto)
+    rest = keys.filter(ahead.on(name)).order_by(f"-{name}")
+    if (last := retried(rest.first, using=keys.db)) is not None:
+        yield KeyRange(ahead.after, last)
 
 
 def _cuts(keys: QuerySet[Model, Any], name: str, *, size: int) -> list[Any]:

@@ -42,7 +42,7 @@ def resets(claimed: QuerySet[CreditBalance], *, run: JobRun, using: str) -> Comp
     return _promise(
         Notice.Kind.RESET,
         claimed.exclude(free_before_reset=F("free_credits")),
-        about=[Value(run.period)],
+        about=[Value(f"{Notice.Kind.RESET.value}:{run.period}:")],
         context=JSONObject(
             before=F("free_before_reset"), after=F("free_credits"), period=_text(run.period)
         ),
@@ -57,7 +57,7 @@ def receipts(written: QuerySet[CreditTransaction], *, run: JobRun, using: str) -
     return _promise(
         Notice.Kind.EXPIRY_RECEIPT,
         written.order_by().values("professional_id"),
-        about=[Value(str(run.pk))],
+        about=[Value(f"{Notice.Kind.EXPIRY_RECEIPT.value}:{run.pk}:")],
         context=JSONObject(credits=Value(0) - Sum("amount"), lots=Count("pk")),
         run=run,
         as_of=run.as_of,
@@ -96,7 +96,7 @@ def warnings(within: KeyRange, *, lead: int, least: int, as_of: datetime, using:
     return _promise(
         Notice.Kind.EXPIRY_WARNING,
         losses,
-        about=[day, Value(f":{lead}")],
+        about=[Value(f"{Notice.Kind.EXPIRY_WARNING.value}:"), day, Value(f":{lead}:")],
         context=JSONObject(day=day, lead=Value(lead), credits=Sum("remaining_amount")),
         as_of=as_of,
         using=using,
@@ -120,9 +120,8 @@ def _promise(
         source,
         {
             "kind": kind.value,
-            "key": Concat(
-                Value(f"{kind.value}:"), *about, Value(":"), Cast(F("professional_id"), _TEXT)
-            ),
+            # As few parts as can be: each is work for every row.
+            "key": Concat(*about, Cast(F("professional_id"), _TEXT)),
             "professional": F("professional_id"),
             "run": run and run.pk,
             "context": context,
