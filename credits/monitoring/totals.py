@@ -1,4 +1,4 @@
-"""Count what a run wrote into the monthly totals, so that charts and reports need not read it."""
+"""Count what is new into the monthly totals, so that no chart and no report reads the ledger."""
 
 import logging
 from typing import Any
