@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from credits.engine.allowance import allowance_of, sample_allowance
 from credits.engine.audit import findings
 from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import check_seals
@@ -74,7 +75,8 @@ class Market:
 
 @pytest.fixture
 def market(settings: Any) -> Market:
-    settings.CREDITS = settings.CREDITS | {"CHUNK_SIZE": 1}
+    plan = "tests.plans.by_verification"
+    settings.CREDITS = settings.CREDITS | {"CHUNK_SIZE": 1, "MONTHLY_FREE_CREDITS": plan}
     aisha = make_professional(free=5)
     give_lot(aisha, 1, expires_at=MARCH)
     extended = give_lot(aisha, 3, expires_at=APRIL)
@@ -106,6 +108,7 @@ ACTS: dict[str, Callable[[Market], object]] = {
     "lots": lambda m: list(lots_of(m.aisha.pk)),
     "a history": lambda m: list(history(m.aisha.pk)),
     "what expires": lambda m: list(expiring(since=MARCH, until=APRIL)),
+    "an amount": lambda m: (allowance_of(m.aisha.pk), sample_allowance()),
     "a grant": lambda m: give(m.aisha, 1),
     "a spend": lambda m: use(m.aisha, 2, at=MARCH),
     "a repeated spend": lambda m: use(m.aisha, 8, key=m.spent[0].idempotency_key),
