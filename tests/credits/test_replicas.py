@@ -53,7 +53,7 @@ from tests.factories import (
 )
 from tests.tampering import poison
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 class Replica:

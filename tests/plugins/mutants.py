@@ -3,8 +3,8 @@
 
 A fork has a database of its own, copied from the one that was migrated once, and runs the tests
 that reach the mutant's function until one fails: first those that found a neighbour, then those of
-the module itself, of its layer, and the rest, of each the quickest first. A test that needs far
-more processor time than it needed without a mutant is killed, which finds the mutant as well.
+the module itself, of its layer or of all, and the rest, of each the quickest first. A test that
+needs far more processor time than it needed without a mutant is killed: that finds it as well.
 """
 
 import fnmatch
@@ -152,7 +152,7 @@ class _Judge:
             key=lambda test: (
                 -found_by.index(test) - 1 if test in found_by else 0,
                 f"/test_{module}.py" not in test,
-                f"/{layer}/" not in test,
+                f"/{layer}/" not in test and "/credits/test_" not in test,
                 self._seconds[test],
             ),
         )
