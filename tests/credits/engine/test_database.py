@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -14,15 +15,20 @@ from django.db import (
     transaction,
 )
 from django.db.utils import DatabaseError, NotSupportedError, ProgrammingError
+from django.utils import timezone
 
 from credits.engine.database import (
     ATTEMPTS,
     apart,
     attempts,
+    database_now,
     is_about_the_data,
     is_transient,
     ledger_database,
 )
+from tests.factories import MARCH
+
+A_MINUTE = timedelta(minutes=1)
 
 
 def caused(error, cause=None, **attributes):
@@ -219,6 +225,19 @@ class TestAttempts:
         connection.errors_occurred = True
 
         assert attempts_made(sqlite(sqlite3.SQLITE_BUSY), until=1) == [1]
+
+
+class TestDatabaseNow:
+    @pytest.mark.django_db
+    def test_is_by_the_clock_of_the_database_whatever_the_host_says(self, monkeypatch):
+        before = datetime.now(UTC)
+        monkeypatch.setattr(timezone, "now", lambda: MARCH)
+
+        moment = database_now(using="default")
+
+        assert moment.tzinfo is UTC
+        # SQLite is a file of this host.
+        assert moment == MARCH if connection.vendor == "sqlite" else moment > before - A_MINUTE
 
 
 class TestApart:
