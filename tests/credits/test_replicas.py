@@ -32,6 +32,7 @@ from credits.ledger import (
     extend,
     history,
     lots_of,
+    refund,
     spendable_at,
 )
 from credits.models import CreditTransaction, CreditType, JobRun, JobShard
@@ -113,6 +114,10 @@ ACTS: dict[str, Callable[[Market], object]] = {
     "a spend": lambda m: use(m.aisha, 2, at=MARCH),
     "a repeated spend": lambda m: use(m.aisha, 8, key=m.spent[0].idempotency_key),
     "a refund": lambda m: undo(m.spent, at=APRIL),
+    "a repeated refund": lambda m: [
+        refund(spend_key=m.spent[0].idempotency_key, at=APRIL, idempotency_key="undo")
+        for _ in range(2)
+    ],
     "a correction down": lambda m: correct(m.aisha, -1, CreditType.PAID, by=m.aisha),
     "an extension": lambda m: extend(
         lot_id=m.lot.pk,

@@ -321,6 +321,7 @@ class TestRefund:
         with pytest.raises(IdempotencyKeyReused) as refused:
             refund(**arguments, actor_id=make_user().pk)
 
+        assert refund(**arguments, actor_id=admin.pk) == [row]
         assert row.created_by_id == admin.pk
         assert (refused.value.argument, refused.value.first) == ("created_by_id", admin.pk)
 
