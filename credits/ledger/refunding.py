@@ -69,7 +69,7 @@ def refund(
         created_by_id=actor_id,
         **same,
     ):
-        origins = CreditTransaction.objects.using(ledger_database()).filter(pk=done[0].origin_id)
+        origins = CreditTransaction.objects.using(ledger_database()).filter(consequences=done[0])
         first = origins.values_list("idempotency_key", flat=True).first()
         if first != spend_key:
             raise IdempotencyKeyReused(
