@@ -21,9 +21,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -113,26 +113,27 @@ class _Judge:
 
     def _who_reaches_what(self) -> tuple[dict[str, list[str]], dict[str, float]]:
         kept = Path(f"reached-{connection.vendor}.json")
-        reached, seconds = json.loads(kept.read_text()) if kept.exists() else ({}, {})
-        if new := [test for test in self._items if test not in reached]:
-            _say(f"\nWhich functions {len(new)} tests reach ...")
+        # A function that is new, or a test that was changed, is reached by who knows whom.
+        code = [path.read_text() for top in ("credits", "tests") for path in _python(top)]
+        of = sha256("".join([*self._items, *code]).encode()).hexdigest()
+        if not kept.exists() or json.loads(kept.read_text())[0] != of:
+            _say(f"\nWhich functions {len(self._items)} tests reach ...")
             if pid := os.fork():
                 if os.waitpid(pid, 0)[1]:
                     pytest.exit("Nothing is judged.", returncode=1)
             else:
-                self._in_a_fork(lambda: self._watch(new, reached, seconds, kept))
-            reached, seconds = json.loads(kept.read_text())
+                self._in_a_fork(lambda: self._watch(of, kept))
+        _, reached, seconds = json.loads(kept.read_text())
         reaching = defaultdict(list)
-        for test in filter(self._items.__contains__, reached):
-            for function in reached[test]:
+        for test, functions in reached.items():
+            for function in functions:
                 reaching[function].append(test)
         return reaching, seconds
 
-    def _watch(
-        self, tests: list[str], reached: dict[str, Any], seconds: dict[str, float], kept: Path
-    ) -> int:
+    def _watch(self, of: str, kept: Path) -> int:
         set_mutant_under_test("stats")
-        for test in tests:
+        reached, seconds = {}, {}
+        for test in self._items:
             state()._stats.clear()
             before = sum(os.times()[:2])
             self._run(self._items[test])
@@ -141,7 +142,7 @@ class _Judge:
                 return 1
             reached[test] = sorted(state()._stats)
             seconds[test] = sum(os.times()[:2]) - before
-        kept.write_text(json.dumps([reached, seconds]))
+        kept.write_text(json.dumps([of, reached, seconds]))
         return 0
 
     def _tests(self, mutant: _Mutant) -> list[str]:
@@ -221,6 +222,10 @@ def _mutants(patterns: list[str]) -> Iterator[tuple[_Mutant, int | None]]:
         for name, code in json.loads(notes.read_text())["exit_code_by_key"].items():
             if any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
                 yield _Mutant(name, notes), code
+
+
+def _python(top: str) -> list[Path]:
+    return sorted(Path(top).rglob("*.py"))
 
 
 def _tell(patterns: list[str]) -> None:
