@@ -46,8 +46,7 @@ matrix: $(DEV) ## Run the tests on every Python, Django and engine there is (lon
 	@$(VENV)/bin/nox $(ARGS)
 
 mutants: $(DEV) ## Break ledger/, engine/ and jobs/ in small ways and see which no test notices (long)
-	@$(VENV)/bin/mutmut run --max-children 1 $(ARGS)
-	@$(VENV)/bin/mutmut results
+	@$(VENV)/bin/python -m tests.mutating $(ARGS)
 
 screenshots: $(DEV) ## Take the README's pictures anew, in a browser (needs chromium)
 	@$(VENV)/bin/python -m pytest -q --engine=sqlite tests/browser -k TestAnOperator

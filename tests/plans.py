@@ -49,6 +49,10 @@ def forty() -> int:
     return 40
 
 
+def naught() -> int:
+    return 0
+
+
 def many() -> str:
     return "many"
 

@@ -23,7 +23,7 @@ from credits.exceptions import LeaseLost, NotDue, RunAlreadyActive, RunFailed
 from credits.jobs.chunks import Chunks, Stopped, Watch, added
 from credits.jobs.leases import is_held, is_within_lease
 from credits.jobs.pausing import refuse_if_paused
-from credits.models import JobRun
+from credits.models import JobFailure, JobRun, JobShard
 from credits.notices.staging import promise_run_notice
 from credits.signals import run_finished, run_started
 
@@ -247,7 +247,8 @@ def close(
     """
     if status == JobRun.Status.SUCCEEDED and record.error_count:
         status = JobRun.Status.PARTIAL
-        first = record.failures.order_by("pk").values_list("error", flat=True)[0]
+        failures = JobFailure.objects.using(using).filter(run=record).order_by("pk")
+        first = failures.values_list("error", flat=True)[0]
         summary = f"{record.error_count} failed; the first with: {first.splitlines()[0]}"
     own = JobRun.objects.using(using).filter(pk=record.pk, status=JobRun.Status.RUNNING)
     if not own.update(status=status, finished_at=at, error_summary=summary or record.error_summary):
@@ -259,7 +260,7 @@ def close(
 
 def _is_alive(run: JobRun, now: datetime) -> bool:
     # A shared run outlives whoever opened it: it lives as long as any of its shards moves.
-    if run.shards.exists():
+    if JobShard.objects.using(ledger_database()).filter(run=run).exists():
         return is_within_lease(run, now)
     return is_held(run, is_ours=run.pk in _started_here, now=now)
 

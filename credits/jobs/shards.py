@@ -138,9 +138,10 @@ class Shard(Chunks):
         self.record = run = runs.get(pk=self.record.pk)
         if run.status != JobRun.Status.RUNNING:
             raise LeaseLost(run_id=run.pk)
-        if run.shards.filter(status__in=OPEN).exists():
+        shards = JobShard.objects.using(self.using).filter(run=run)
+        if shards.filter(status__in=OPEN).exists():
             return False
-        failed = run.shards.filter(status=JobShard.Status.FAILED).order_by("number").first()
+        failed = shards.filter(status=JobShard.Status.FAILED).order_by("number").first()
         if failed is None:
             close(run, JobRun.Status.SUCCEEDED, at=now, using=self.using)
         else:

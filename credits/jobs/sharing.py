@@ -17,6 +17,7 @@ import os
 import socket
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -154,7 +155,9 @@ def _do(work: Shard) -> Work:
         raise
     except Exception as error:
         words = in_one_line(error)
-        retried(lambda: shard.refresh_from_db(fields=["attempts"]), using=work.using)
+        retried(
+            partial(shard.refresh_from_db, using=work.using, fields=["attempts"]), using=work.using
+        )
         if isinstance(error, TooManyFailures) or shard.attempts >= ATTEMPTS:
             return work.end(JobShard.Status.FAILED, error=words)
         work.release(error=words)

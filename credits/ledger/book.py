@@ -96,11 +96,7 @@ class Book:
             .order_by("pk")
         )
         if rows:
-            first: dict[str, object] = {
-                "professional_id": rows[0].professional_id,
-                "transaction_type": rows[0].transaction_type,
-                "amount": sum(row.amount for row in rows),
-            }
+            first = {"amount": sum(row.amount for row in rows)}
             for argument, value in {"professional_id": self.balance.pk, **same}.items():
                 was = first.get(argument, getattr(rows[0], argument))
                 if was != value:
@@ -155,7 +151,7 @@ class Book:
         """Tell who listens once all of this is committed, however deep in other transactions."""
         if signal.has_listeners(CreditTransaction):
             tell = partial(signal.send_robust, sender=CreditTransaction, **arguments)
-            transaction.on_commit(tell, using=self._using, robust=True)
+            transaction.on_commit(tell, using=self._using)
 
     def _allocate(self, row: CreditTransaction, draws: Iterable[Draw]) -> None:
         ledger = CreditTransaction.objects.using(self._using)

@@ -138,7 +138,6 @@ def lot_columns(
     Raises:
         InvalidArgument: an expiry for free credits, or one that is not after ``at``.
     """
-    check_moment("at", at)
     if credit_type == CreditType.FREE:
         if expires_at is not None:
             raise InvalidArgument("expires_at", "free credits have no expiry but the next reset.")

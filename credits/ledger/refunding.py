@@ -2,12 +2,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import QuerySet
+
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.exceptions import IdempotencyKeyReused, RefundExceedsSpend, UnknownSpend
 from credits.ledger.book import Book, act, check_actor, check_amount
 from credits.ledger.burndown import Draw, give_back, share_of
-from credits.models import CreditTransaction, CreditType, TransactionType
+from credits.models import CreditAllocation, CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.signals import credits_refunded
 
@@ -67,12 +69,13 @@ def refund(
         created_by_id=actor_id,
         **same,
     ):
-        first = done[0].origin
-        if first is None or first.idempotency_key != spend_key:
+        origins = CreditTransaction.objects.using(ledger_database()).filter(consequences=done[0])
+        first = origins.values_list("idempotency_key", flat=True).first()
+        if first != spend_key:
             raise IdempotencyKeyReused(
                 idempotency_key=idempotency_key,
                 argument="spend_key",
-                first=first and first.idempotency_key,
+                first=first,
                 now=spend_key,
             )
         return done
@@ -110,7 +113,10 @@ def refund(
 def _refund_to_lots(
     book: Book, spend: CreditTransaction, amount: int, at: datetime, columns: dict[str, Any]
 ) -> CreditTransaction:
-    allocations = list(spend.allocations.order_by("pk"))
+    using = ledger_database()
+    allocations = list(
+        CreditAllocation.objects.using(using).filter(transaction=spend).order_by("pk")
+    )
     drawn = [Draw(allocation.lot_id, -allocation.amount) for allocation in allocations]
     prices = {allocation.lot_id: allocation.price for allocation in allocations}
     taken = {draw.lot_id: draw.amount for draw in drawn}
@@ -121,7 +127,7 @@ def _refund_to_lots(
     price, currency = None, ""
     expires_at = at + timedelta(days=get_settings().refund_grace_days)
     for draw in give_back(drawn, returned=returned, amount=amount):
-        lot = CreditTransaction.objects.using(ledger_database()).get(pk=draw.lot_id)
+        lot = CreditTransaction.objects.using(using).get(pk=draw.lot_id)
         last = _last_extension(lot)
         if last == lot and _is_open(lot, at):
             back.append(draw)
@@ -169,7 +175,10 @@ def _worth_of(price: Decimal | None, taken: int, *, before: int, now: int) -> De
 def _last_extension(lot: CreditTransaction) -> CreditTransaction:
     """Return the lot that extensions moved this lot's credits to in the end, or the lot itself."""
     while extension := (
-        lot.consequences.filter(transaction_type=TransactionType.ADJUSTMENT).order_by("-pk").first()
+        _consequences(lot)
+        .filter(transaction_type=TransactionType.ADJUSTMENT)
+        .order_by("-pk")
+        .first()
     ):
         lot = extension
     return lot
@@ -177,8 +186,13 @@ def _last_extension(lot: CreditTransaction) -> CreditTransaction:
 
 def _is_open(lot: CreditTransaction, at: datetime) -> bool:
     # A lot is written off once: what came back to one that has been would stay for ever.
-    written_off = lot.consequences.filter(transaction_type=TransactionType.EXPIRY)
+    written_off = _consequences(lot).filter(transaction_type=TransactionType.EXPIRY)
     return lot.expires_at is not None and lot.expires_at > at and not written_off.exists()
+
+
+def _consequences(lot: CreditTransaction) -> QuerySet[CreditTransaction]:
+    # By name: where a router has reads go to a replica, `lot.consequences` would follow it.
+    return CreditTransaction.objects.using(ledger_database()).filter(origin=lot)
 
 
 def _returned(spend: CreditTransaction) -> int:

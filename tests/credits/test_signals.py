@@ -105,6 +105,22 @@ class TestLedgerSignals:
         ]
         assert len(spent) == len(given_back) == 2
 
+    def test_reach_who_listens_to_the_ledger_alone(self, commits):
+        rows = []
+
+        def hear(*, transactions, **arguments):
+            rows.extend(transactions)
+
+        aisha = make_professional(free=10)
+        signals.credits_spent.connect(hear, sender=CreditTransaction)
+        try:
+            with commits():
+                spent = use(aisha, 4)
+        finally:
+            signals.credits_spent.disconnect(hear, sender=CreditTransaction)
+
+        assert rows == spent
+
     def test_come_after_the_commit(self, heard, commits):
         aisha = make_professional()
 

@@ -20,16 +20,18 @@ def free_of(professional):
 
 
 class TestMonthlyAllowance:
-    def test_is_the_number_that_a_function_returns(self, allow):
-        allow("tests.plans.forty")
+    @pytest.mark.parametrize(("name", "number"), [("forty", 40), ("naught", 0)])
+    def test_is_the_number_that_a_function_returns(self, allow, name, number):
+        allow(f"tests.plans.{name}")
 
-        assert monthly_allowance() == 40
+        assert monthly_allowance() == number
 
-    @pytest.mark.parametrize("path", ["tests.plans.many", "tests.plans.nothing"])
-    def test_is_nothing_else(self, allow, path):
+    @pytest.mark.parametrize(("name", "found"), [("many", "'many'"), ("nothing", "None")])
+    def test_is_nothing_else(self, allow, name, found):
+        path = f"tests.plans.{name}"
         allow(path)
 
-        with pytest.raises(InvalidAllowance, match=f"{path} returned .*; it must return a whole"):
+        with pytest.raises(InvalidAllowance, match=f"{path} returned {found}; it must return a"):
             monthly_allowance()
 
 
@@ -39,6 +41,11 @@ class TestAllowanceOf:
         allow("tests.plans.by_verification")
 
         assert (allowance_of(expert.pk), allowance_of(other.pk)) == (250, 100)
+
+    def test_of_someone_unknown_is_nothing(self, allow):
+        allow("tests.plans.by_verification")
+
+        assert allowance_of(405) == 0
 
     def test_of_one_number_asks_nobody(self, django_assert_num_queries):
         expert = make_expert()

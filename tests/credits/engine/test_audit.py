@@ -57,6 +57,10 @@ class TestFindings:
         found = list(findings(using="default"))
 
         assert [finding.invariant for finding in found] == list(invariants(using="default"))
+        assert found[-1].invariant.name == "totals"
+        assert found[-1].invariant.sentence == (
+            "the monthly totals are the sums of the transactions that were counted"
+        )
         assert {(finding.count, finding.shown) for finding in found} == {(0, ())}
 
     def test_are_empty_after_a_whole_life(self, aisha):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -10,16 +11,24 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     OperationalError,
+    connection,
+    transaction,
 )
 from django.db.utils import DatabaseError, NotSupportedError, ProgrammingError
+from django.utils import timezone
 
 from credits.engine.database import (
     ATTEMPTS,
+    apart,
     attempts,
+    database_now,
     is_about_the_data,
     is_transient,
     ledger_database,
 )
+from tests.factories import MARCH
+
+A_MINUTE = timedelta(minutes=1)
 
 
 def caused(error, cause=None, **attributes):
@@ -86,6 +95,7 @@ class TestIsTransient:
                 caused(InterfaceError(), psycopg.InterfaceError("connection is closed")),
                 id="connection closed",
             ),
+            pytest.param(InterfaceError("connection already closed"), id="Django's own word"),
         ],
     )
     def test_says_yes_to_what_passes_by_itself(self, error):
@@ -98,6 +108,9 @@ class TestIsTransient:
             pytest.param(sqlite(sqlite3.SQLITE_ERROR, "integer overflow"), id="overflow in sqlite"),
             pytest.param(sqlite(sqlite3.SQLITE_CORRUPT), id="corrupt"),
             pytest.param(sqlite(sqlite3.SQLITE_READONLY), id="read-only"),
+            pytest.param(
+                caused(OperationalError(), sqlite3.OperationalError("no code")), id="no code"
+            ),
             pytest.param(
                 caused(OperationalError(), psycopg.errors.DiskFull()), id="disk full in postgresql"
             ),
@@ -174,3 +187,72 @@ class TestAttempts:
     @pytest.mark.django_db(transaction=True)
     def test_are_not_repeated_for_an_error_that_stays(self):
         assert attempts_made(IntegrityError("the key is taken")) == [1]
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize(
+        ("failed", "usable", "is_new"),
+        [(True, False, True), (True, True, False), (False, False, False)],
+        ids=["broken", "only failed", "not known to have failed"],
+    )
+    def test_are_on_a_new_connection_where_the_old_one_is_broken(
+        self, monkeypatch, failed, usable, is_new
+    ):
+        connection.ensure_connection()
+        old = connection.connection
+        monkeypatch.setattr(connection, "is_usable", lambda: usable)
+        connection.errors_occurred = failed
+
+        for attempt in attempts(using="default"):
+            with attempt:
+                connection.ensure_connection()
+
+        assert (connection.connection is not old) is is_new
+
+    @pytest.mark.django_db(transaction=True)
+    def test_leave_a_callers_connection_alone(self, monkeypatch):
+        monkeypatch.setattr(connection, "is_usable", lambda: False)
+        with transaction.atomic():
+            connection.errors_occurred = True
+            old = connection.connection
+
+            for attempt in attempts(using="default"):
+                with attempt:
+                    assert connection.connection is old
+
+    @pytest.mark.django_db(transaction=True)
+    def test_need_no_connection_to_be_open(self):
+        connection.close()
+        connection.errors_occurred = True
+
+        assert attempts_made(sqlite(sqlite3.SQLITE_BUSY), until=1) == [1]
+
+
+class TestDatabaseNow:
+    @pytest.mark.django_db
+    def test_is_by_the_clock_of_the_database_whatever_the_host_says(self, monkeypatch):
+        before = datetime.now(UTC)
+        monkeypatch.setattr(timezone, "now", lambda: MARCH)
+
+        moment = database_now(using="default")
+
+        assert moment.tzinfo is UTC
+        # SQLite is a file of this host.
+        assert moment == MARCH if connection.vendor == "sqlite" else moment > before - A_MINUTE
+
+
+class TestApart:
+    @pytest.mark.django_db(transaction=True)
+    def test_opens_no_transaction_of_its_own(self):
+        with apart(using="default"):
+            assert not connection.in_atomic_block
+
+    @pytest.mark.django_db(transaction=True)
+    def test_lets_a_callers_transaction_go_on(self):
+        with transaction.atomic():
+            with suppress(ProgrammingError, OperationalError), apart(using="default"):
+                connection.cursor().execute("SELECT no_such_column")
+
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            assert not connection.needs_rollback
+            assert not transaction.get_connection().savepoint_ids

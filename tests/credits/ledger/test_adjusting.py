@@ -14,7 +14,7 @@ from credits.exceptions import (
     UnknownProfessional,
 )
 from credits.jobs.expiry import expire_credits
-from credits.ledger import adjust, balance_of, extend, lots_of, spendable_at
+from credits.ledger import adjust, balance_of, extend, grant_bonus, lots_of, spendable_at
 from credits.models import CreditBalance, CreditTransaction, TransactionReason
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
@@ -221,6 +221,25 @@ class TestAdjust:
 
         assert refused.value.argument == "created_by_id"
 
+    def test_of_paid_credits_again_need_not_say_when_they_expire(self, make_adjustment):
+        aisha = make_professional()
+        first = make_adjustment(aisha, amount=1, credit_type="paid")
+
+        assert make_adjustment(aisha, amount=1, credit_type="paid") == first == lots_of(aisha.pk)[0]
+
+    def test_under_the_key_of_another_act_is_refused(self, make_adjustment, admin):
+        aisha = make_professional()
+        grant_bonus(
+            professional_id=aisha.pk,
+            amount=5,
+            at=FEBRUARY,
+            idempotency_key="case-1",
+            actor_id=admin.pk,
+        )
+
+        with pytest.raises(IdempotencyKeyReused, match="transaction_type bonus"):
+            make_adjustment(aisha)
+
     def test_of_someone_unknown_is_refused(self, make_adjustment):
         with pytest.raises(UnknownProfessional):
             make_adjustment(make_professional(), professional_id=405)
@@ -269,6 +288,32 @@ class TestAdjust:
 
         assert refused.value.argument == argument
         assert all_tables() == books
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"reason": " "}, "reason: must not be blank."),
+            ({"actor_id": None}, "actor_id: must be the id of the user who answers for it."),
+            (
+                {"amount": -1, "expires_at": AUGUST},
+                "expires_at: only added credits have an expiry.",
+            ),
+            (
+                {"expires_at": AUGUST},
+                "expires_at: free credits have no expiry but the next reset.",
+            ),
+            (
+                {"credit_type": "paid", "expires_at": FEBRUARY},
+                "expires_at: must lie after the moment of the grant.",
+            ),
+        ],
+        ids=["reason", "actor", "taken", "free", "expired"],
+    )
+    def test_says_what_would_be_right(self, make_adjustment, changes, sentence):
+        with pytest.raises(InvalidArgument) as refused:
+            make_adjustment(make_professional(free=5), **changes)
+
+        assert str(refused.value) == sentence
 
 
 class TestExtend:
@@ -362,6 +407,24 @@ class TestExtend:
             make_extension(lot, expires_at=AUGUST + MOMENT)
 
         assert refused.value.argument == "expires_at"
+
+    def test_again_by_another_actor_is_refused(self, make_extension):
+        lot = buy(make_professional(), 10)
+        make_extension(lot)
+
+        with pytest.raises(IdempotencyKeyReused) as refused:
+            make_extension(lot, actor_id=make_user().pk)
+
+        assert refused.value.argument == "created_by_id"
+
+    def test_under_the_key_of_another_act_is_refused(self, make_extension):
+        lot = buy(make_professional(), 10)
+
+        with pytest.raises(IdempotencyKeyReused, match="transaction_type purchase"):
+            make_extension(lot, idempotency_key=lot.idempotency_key)
+
+    def test_of_a_single_credit_succeeds(self, make_extension):
+        assert make_extension(buy(make_professional(), 1)).granted_amount == 1
 
     def test_again_of_another_lot_is_refused(self, make_extension):
         aisha = make_professional()

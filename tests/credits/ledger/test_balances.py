@@ -139,9 +139,10 @@ class TestExpiring:
         assert list(expiring(since=MARCH + MOMENT, until=AUGUST + MOMENT)) == [in_april, in_august]
 
     def test_are_in_the_order_of_their_keys_where_they_expire_together(self):
+        last = give_lot(make_professional(), 1, expires_at=APRIL + MOMENT)
         lots = [give_lot(make_professional(), 1, expires_at=APRIL) for _ in range(3)]
 
-        assert list(expiring(since=APRIL, until=AUGUST)) == lots
+        assert list(expiring(since=APRIL, until=AUGUST)) == [*lots, last]
 
     def test_are_not_empty(self):
         aisha = make_professional()

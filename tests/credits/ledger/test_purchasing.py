@@ -7,7 +7,7 @@ import pytest
 
 from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
 from credits.ledger import balance_of, grant_bonus, lots_of, purchase
-from credits.models import CreditBalance, CreditTransaction
+from credits.models import CreditBalance, CreditTransaction, TransactionReason
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
     AUGUST_31,
@@ -193,6 +193,24 @@ class TestPurchase:
         assert refused.value.argument == argument
         assert not CreditTransaction.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"currency": "aed"}, "currency: must be three capital letters, not 'aed'."),
+            ({"price": 1}, "price: must be a Decimal of at least 0, not 1."),
+            (
+                {"price": Decimal("1.005")},
+                "price: must have two decimals and be below 10**10, not 1.005.",
+            ),
+        ],
+        ids=["currency", "int", "decimals"],
+    )
+    def test_says_what_would_be_right(self, changes, sentence):
+        with pytest.raises(InvalidArgument) as refused:
+            book_purchase(make_user(), **changes)
+
+        assert str(refused.value) == sentence
+
     @pytest.mark.parametrize("price", [Decimal(0), Decimal("9999999999.99")], ids=str)
     def test_takes_any_price_that_the_column_holds(self, price):
         lot = book_purchase(make_user(), price=price)
@@ -204,7 +222,9 @@ class TestPurchase:
         aisha = make_user()
         book_purchase(aisha, amount=2**31 - 1)
 
-        with pytest.raises(InvalidArgument, match="at most 2,147,483,647"):
+        with pytest.raises(
+            InvalidArgument, match=r"^amount: a balance holds at most 2,147,483,647 credits\.$"
+        ):
             book_purchase(aisha, amount=1, payment_reference="pi_2")
 
         assert balance_of(aisha.pk).paid == 2**31 - 1
@@ -223,6 +243,24 @@ class TestGrantBonus:
         assert (row.description, row.metadata) == ("Welcome", {"code": "HELLO"})
         assert balance_of(aisha.pk).free == 20
         assert broken_invariants() == {}
+
+    def test_keeps_who_gave_it_and_why(self):
+        admin = make_user()
+
+        row = book_bonus(make_user(), actor_id=admin.pk, reason=" For the wait.\n")
+
+        assert (row.created_by_id, row.description) == (admin.pk, "Bonus")
+        assert TransactionReason.objects.get(transaction=row).text == "For the wait."
+
+    def test_needs_no_one_to_answer_for_it(self):
+        assert book_bonus(make_user()).created_by_id is None
+        assert not TransactionReason.objects.exists()
+
+    def test_by_someone_unknown_is_refused(self):
+        with pytest.raises(UnknownProfessional):
+            book_bonus(make_user(pk=404), actor_id=405)
+
+        assert not CreditTransaction.objects.exists()
 
     def test_leaves_the_last_purchase_alone(self):
         aisha = make_user()
@@ -247,14 +285,27 @@ class TestGrantBonus:
         assert lot.expires_at == MARCH
 
     def test_again_returns_the_first_row_and_changes_nothing(self):
-        aisha = make_user()
-        first = book_bonus(aisha)
+        aisha, admin = make_user(), make_user()
+        first = book_bonus(aisha, actor_id=admin.pk)
         books = all_tables()
 
-        again = book_bonus(aisha, at=FEBRUARY)
+        again = book_bonus(aisha, actor_id=admin.pk, at=FEBRUARY)
 
         assert again == first
         assert all_tables() == books
+
+    def test_of_paid_credits_again_need_not_say_when_they_expire(self):
+        aisha = make_user()
+        first = book_bonus(aisha, credit_type="paid")
+
+        assert book_bonus(aisha, credit_type="paid") == first
+
+    def test_under_the_key_of_another_act_is_refused(self):
+        aisha = make_user()
+        book_purchase(aisha)
+
+        with pytest.raises(IdempotencyKeyReused, match="transaction_type purchase"):
+            book_bonus(aisha, idempotency_key="pi_1", amount=50, credit_type="paid")
 
     def test_again_succeeds_though_the_lot_has_expired_by_now(self):
         aisha = make_user()
@@ -270,11 +321,12 @@ class TestGrantBonus:
             pytest.param({"amount": 21}, "amount", id="amount"),
             pytest.param({"credit_type": "free", "expires_at": None}, "credit_type", id="pool"),
             pytest.param({"expires_at": JULY_15}, "expires_at", id="expiry"),
+            pytest.param({"actor_id": None}, "created_by_id", id="actor"),
         ],
     )
     def test_again_with_other_arguments_is_refused_by_name(self, changes, argument):
         aisha = make_user()
-        arguments = {"credit_type": "paid", "expires_at": MARCH}
+        arguments = {"credit_type": "paid", "expires_at": MARCH, "actor_id": make_user().pk}
         book_bonus(aisha, **arguments)
 
         with pytest.raises(IdempotencyKeyReused) as refused:

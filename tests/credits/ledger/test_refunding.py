@@ -8,12 +8,13 @@ from credits.exceptions import (
     IdempotencyKeyReused,
     InvalidArgument,
     RefundExceedsSpend,
+    UnknownProfessional,
     UnknownSpend,
 )
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.ledger import balance_of, lots_of, refund, spendable_at
-from credits.models import CreditBalance, CreditTransaction
+from credits.models import CreditBalance, CreditTransaction, TransactionReason
 from tests.books import all_tables, broken_invariants, left_in
 from tests.factories import (
     APRIL,
@@ -311,6 +312,32 @@ class TestRefund:
 
         assert (refused.value.argument, refused.value.first, refused.value.now) == ("amount", 4, 5)
 
+    def test_again_by_another_actor_is_refused(self):
+        admin = make_user()
+        spent = use(make_professional(free=10), 5)
+        arguments = {"spend_key": spent[0].idempotency_key, "at": MARCH, "idempotency_key": "undo"}
+        (row,) = refund(**arguments, actor_id=admin.pk)
+
+        with pytest.raises(IdempotencyKeyReused) as refused:
+            refund(**arguments, actor_id=make_user().pk)
+
+        assert refund(**arguments, actor_id=admin.pk) == [row]
+        assert row.created_by_id == admin.pk
+        assert (refused.value.argument, refused.value.first) == ("created_by_id", admin.pk)
+
+    def test_by_someone_unknown_is_refused(self):
+        spent = use(make_professional(free=10), 5)
+
+        with pytest.raises(UnknownProfessional):
+            refund(
+                spend_key=spent[0].idempotency_key, at=MARCH, idempotency_key="undo", actor_id=10**6
+            )
+
+    def test_need_not_say_why(self):
+        undo(use(make_professional(free=10), 5))
+
+        assert not TransactionReason.objects.exists()
+
     def test_again_of_another_spend_is_refused(self):
         aisha = make_professional(free=10)
         use(aisha, 5, key="lead-1")
@@ -320,7 +347,7 @@ class TestRefund:
         with pytest.raises(IdempotencyKeyReused) as refused:
             refund(spend_key="lead-2", at=MARCH, idempotency_key="undo-1")
 
-        assert refused.value.argument == "spend_key"
+        assert (refused.value.argument, refused.value.idempotency_key) == ("spend_key", "undo-1")
         assert (refused.value.first, refused.value.now) == ("lead-1", "lead-2")
 
     def test_under_the_key_of_its_spend_is_refused(self):
