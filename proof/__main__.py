@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -32,6 +33,9 @@ from proof.experiments import EXPERIMENTS, Plan
 from proof.findings import Finding, page, table
 
 ENGINES = ("sqlite", "postgresql")
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C; an engine that ends so is followed by no other."""
 
 
 def main() -> None:
@@ -65,6 +69,7 @@ def main() -> None:
     _say(f"seed {options.seed}; {', '.join(names)}; {' and '.join(engines)}")
     begun, today = time.monotonic(), datetime.now(UTC).date()
     findings: list[Finding] = []
+    is_whole = False
     # Ctrl-C ends it early, and what was found until then is shown.
     with suppress(KeyboardInterrupt):
         for finding in chain.from_iterable(
@@ -76,12 +81,15 @@ def main() -> None:
             if options.report:
                 conditions = f"{today}, seed {options.seed}, {minutes:.0f} minutes"
                 options.report.write_text(page(findings, conditions), encoding="utf-8")
+        is_whole = True
     _say(f"\n{table(findings)}\n")
     against = [sentence for finding in findings for sentence in finding.against]
-    if findings and not against:
+    if not is_whole:
+        _say("It was stopped: what is not in the table was not tried.")
+    elif findings and not against:
         _say("Nothing lost, nothing doubled; every control failed as it must.")
     _say(*against, f"seed {options.seed}, {(time.monotonic() - begun) / 60:.0f} minutes")
-    sys.exit(bool(against) or not findings)
+    sys.exit(int(bool(against) or not findings) if is_whole else INTERRUPTED)
 
 
 def _stages(names: list[str]) -> list[list[str]]:
@@ -102,14 +110,18 @@ def _everywhere(engines: list[str], names: list[str], plan: Plan) -> Iterator[Fi
             os._exit(_lane(engines[number:] + engines[:number], left, names, plan, writing))
         children[child] = engine
     os.close(writing)
-    with os.fdopen(reading) as lines:
-        for line in lines:
-            yield Finding(**_as_tuples(json.loads(line)))
-    for pipe in left.values():
-        os.close(pipe)
-    for child, engine in children.items():
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-            yield _broke_down("the stage", engine, "see above")
+    ended: dict[str, int] = {}
+    try:
+        with os.fdopen(reading) as lines:
+            for line in lines:
+                yield Finding(**_as_tuples(json.loads(line)))
+    finally:
+        # On Ctrl-C as well: no server and no directory is left behind.
+        for pipe in left.values():
+            os.close(pipe)
+        for child, engine in children.items():
+            ended[engine] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    yield from (_broke_down("the stage", engine, "see above") for engine in ended if ended[engine])
 
 
 def _filled(content: bytes) -> int:
@@ -127,14 +139,20 @@ def _lane(
     engines: list[str], left: dict[str, int], names: list[str], plan: Plan, writing: int
 ) -> int:
     """Do what is left of one engine, then of the next, each in a process of its own."""
+    # Ctrl-C is for the process of the engine; here its end is awaited.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 0
     for engine in engines:
         if first := os.read(left[engine], 1):
             # Settings are read once in a process.
             if (child := os.fork()) == 0:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os._exit(_on_engine(engine, first, left[engine], names, plan, writing))
-            code |= os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return int(bool(code))
+            ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if ended == INTERRUPTED:
+                return ended
+            code |= bool(ended)
+    return code
 
 
 def _on_engine(
@@ -151,7 +169,7 @@ def _on_engine(
                     pipe.write(json.dumps(asdict(finding)) + "\n")
                 number = os.read(left, 1)
     except KeyboardInterrupt:
-        return 1
+        return INTERRUPTED
     except BaseException:
         traceback.print_exc()
         return 1

@@ -52,6 +52,9 @@ class Result:
     """Requests that the service left without an answer, and senders killed with one in hand."""
 
     parked_without_cause: int
+    unfinished: int
+    """Still pending or sending after the last round."""
+
     kills: int
     faults: int
     rounds: int
@@ -59,9 +62,9 @@ class Result:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was lost, sent twice, or parked that had its answer."""
+        """Whether nothing was lost, sent twice, left over, or parked that had its answer."""
         lies = self.parked_without_cause or self.failed_though_taken
-        return not self.lost and not self.twice and not lies
+        return not self.lost and not self.twice and not self.unfinished and not lies
 
 
 def experiment(
@@ -212,6 +215,7 @@ def _judge(
         unanswered=ledger.unanswered.total() + war.kills,
         # A kill leaves one notice in doubt, and the service does not know which.
         parked_without_cause=max(0, without_cause - war.kills),
+        unfinished=ends[Notice.Status.PENDING] + ends[Notice.Status.SENDING],
         kills=war.kills,
         faults=ledger.faults.total(),
         rounds=rounds,

@@ -2,10 +2,11 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.plugins.engines import ENGINES
+from tests.plugins.postgres import throwaway_cluster
 
 LARGE = 5_000
 """Transactions from which a table is begun anew instead of emptied."""
@@ -14,7 +15,7 @@ LARGE = 5_000
 @contextmanager
 def stage(engine: str) -> Iterator[None]:
     """Start an engine and set Django up on it, in a process that has not read settings yet."""
-    with ENGINES[engine]() as url:
+    with _ENGINES[engine]() as url:
         os.environ |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "settings.testing"}
         import django
 
@@ -25,6 +26,16 @@ def stage(engine: str) -> Iterator[None]:
 
         call_command("migrate", verbosity=0)
         yield
+
+
+@contextmanager
+def _sqlite() -> Iterator[str]:
+    # Not the directory of the tests: that one goes when Python exits, and a fork ends without.
+    with tempfile.TemporaryDirectory(prefix="credits-sqlite-") as directory:
+        yield f"sqlite:///{directory}/credits.sqlite3"
+
+
+_ENGINES = {"sqlite": _sqlite, "postgresql": throwaway_cluster}
 
 
 def clear() -> None:
