@@ -84,7 +84,7 @@ exit codes:
         begun = time.monotonic()
         with stop_on_signals(self._say, finishing="this notice") as stop:
             watch = Watch(
-                found=lambda count: self._say(f"Found {count:,} notices that are due"),
+                found=lambda count: self._say(f"Notices that are due: {count:,}"),
                 should_stop=stop.is_set,
             )
             report = send_notices(

@@ -63,7 +63,7 @@ class TestSend:
 
         assert code == 0
         assert re.sub(r"\(.* s\)", "(0.0 s)", output) == (
-            "Found 1 notices that are due\n"
+            "Notices that are due: 1\n"
             "Credit notices: promised 0, sent 1, merged 0, suppressed 0, postponed 0, retried 0,"
             " parked 0, failed 0 (0.0 s)\n"
         )
