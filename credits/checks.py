@@ -14,7 +14,7 @@ from credits.engine import triggers
 from credits.engine.database import ledger_database
 from credits.jobs.named import JobName
 from credits.notices import webhooks
-from credits.notices.configured import backend_path
+from credits.notices.configured import backend_path, unimportable
 from credits.triggering.google import has_google_auth
 from credits.triggering.signing import LEAST_SECRET
 
@@ -148,6 +148,18 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
                 hint='Set EMAIL_BACKEND, or from Django 6.1 on MAILERS["default"]["BACKEND"], to'
                 " django.core.mail.backends.smtp.EmailBackend or one of django-anymail's.",
                 id="credits.W002",
+            )
+        )
+    elif problem := unimportable(path):
+        package = problem.name.partition(".")[0] if problem.name else ""
+        messages.append(
+            Error(
+                f"The e-mail backend {path} cannot be imported: {problem}.",
+                hint='pip install "django-credits-ledger[anymail]"'
+                if package == "anymail"
+                else "Correct the path in EMAIL_BACKEND, or from Django 6.1 on in"
+                ' MAILERS["default"]["BACKEND"], or install the package that it is of.',
+                id="credits.E025",
             )
         )
     return messages

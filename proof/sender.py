@@ -16,17 +16,18 @@ def ours(as_of: datetime) -> None:
 
 
 def naive(as_of: datetime) -> None:
-    from django.core.mail import EmailMultiAlternatives, get_connection
+    from django.core.mail import EmailMultiAlternatives
 
     from credits.models import Notice
     from credits.notices.composing import compose
+    from credits.notices.configured import new_connection
 
     pending = Notice.objects.filter(status=Notice.Status.PENDING).order_by("pk")
     after = 0
     while batch := list(pending.filter(pk__gt=after)[:50]):
         sent = []
         for notice in batch:
-            connection = get_connection()
+            connection = new_connection()
             message = compose(notice, at=as_of)
             mail = EmailMultiAlternatives(
                 message.subject, message.text, to=[message.recipient.address], connection=connection

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import mail
+from django.utils.module_loading import import_string
 
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -20,6 +21,15 @@ def backend_path() -> str:
         return settings.EMAIL_BACKEND
     default = mailers.get("default")
     return "" if default is None else str(default.get("BACKEND", _SMTP))
+
+
+def unimportable(path: str) -> ImportError | None:
+    """Return why the backend at this path cannot be imported; None where it can."""
+    try:
+        import_string(path)
+    except ImportError as error:
+        return error
+    return None
 
 
 def new_connection() -> Any:

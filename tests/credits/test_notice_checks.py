@@ -1,5 +1,6 @@
 """credits.checks: whether mail leaves, is reported on, and can be stopped."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -65,6 +66,34 @@ class TestCheckMail:
         mail.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
         assert check_mail() == []
+
+    def test_says_that_the_backends_package_is_missing(
+        self, mail: Any, monkeypatch: pytest.MonkeyPatch
+    ):
+        mail.EMAIL_BACKEND = "credits.notices.backends.ResendBackend"
+        monkeypatch.delitem(sys.modules, "credits.notices.backends", raising=False)
+        # As it is where the extra was not installed.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "anymail"]:
+            monkeypatch.setitem(sys.modules, name, None)
+
+        message = check_mail()[-1]
+
+        assert message.id == "credits.E025"
+        assert "credits.notices.backends.ResendBackend cannot be imported" in message.msg
+        assert "[anymail]" in message.hint
+
+    @pytest.mark.parametrize(
+        "path",
+        ["django.core.mail.backends.smtp.EmailBackened", "shop.mail.EmailBackend", "EmailBackend"],
+    )
+    def test_says_that_a_backend_is_not_there(self, mail: Any, path: str):
+        mail.EMAIL_BACKEND = path
+
+        (message,) = check_mail()
+
+        assert message.id == "credits.E025"
+        assert path in message.msg
+        assert "EMAIL_BACKEND" in message.hint
 
     def test_is_content_with_smtp(self, mail: Any):
         mail.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"

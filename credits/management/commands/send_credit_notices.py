@@ -73,8 +73,9 @@ exit codes:
     def _forecast(self) -> None:
         forecast = forecast_notices(as_of=timezone.now())
         self._say(
-            f"Would promise {forecast.warned:,} expiry warnings and {forecast.late:,} words about"
-            f" late runs, then try {sum(forecast.due.values()):,} notices (dry run, nothing sent)"
+            f"Would promise: expiry warnings {forecast.warned:,}, words about late runs"
+            f" {forecast.late:,}; then try: notices {sum(forecast.due.values()):,}"
+            " (dry run, nothing sent)"
         )
         for kind, count in forecast.due.items():
             self._say(f"  {kind}: {count:,}")
@@ -84,7 +85,7 @@ exit codes:
         begun = time.monotonic()
         with stop_on_signals(self._say, finishing="this notice") as stop:
             watch = Watch(
-                found=lambda count: self._say(f"Found {count:,} notices that are due"),
+                found=lambda count: self._say(f"Notices that are due: {count:,}"),
                 should_stop=stop.is_set,
             )
             report = send_notices(
@@ -136,7 +137,7 @@ def _outcome(report: SendReport) -> tuple[int, str]:
         return EXIT_FAILED, f"Gave up: {report.given_up}"
     if report.failed or report.parked:
         return EXIT_PARTIAL, (
-            f"{report.failed:,} notices failed and {report.parked:,} were parked: nobody knows"
+            f"Notices that failed: {report.failed:,}; parked: {report.parked:,}. Nobody knows"
             " whether a parked one arrived. The admin lists them."
         )
     return 0, ""

@@ -17,7 +17,7 @@ class Command(ExplainedCommand):
             self.stdout.write(self._line(channel))
         broken = [channel for channel in channels if channel.problem]
         if broken:
-            raise CommandError(f"{len(broken)} of {len(channels)} channels do not work.")
+            raise CommandError(f"Channels that do not work: {len(broken)} of {len(channels)}.")
 
     def _line(self, channel: Channel) -> str:
         if channel.problem:

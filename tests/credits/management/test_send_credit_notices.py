@@ -63,7 +63,7 @@ class TestSend:
 
         assert code == 0
         assert re.sub(r"\(.* s\)", "(0.0 s)", output) == (
-            "Found 1 notices that are due\n"
+            "Notices that are due: 1\n"
             "Credit notices: promised 0, sent 1, merged 0, suppressed 0, postponed 0, retried 0,"
             " parked 0, failed 0 (0.0 s)\n"
         )
@@ -126,7 +126,7 @@ class TestSend:
 
         assert (code, mail.outbox) == (0, [])
         assert output == (
-            "Would promise 0 expiry warnings and 0 words about late runs, then try 1 notices"
+            "Would promise: expiry warnings 0, words about late runs 0; then try: notices 1"
             " (dry run, nothing sent)\n  reset: 1\n"
         )
 
@@ -159,7 +159,7 @@ class TestExitCodes:
         code, _, sentence = run()
 
         assert code == 3
-        assert sentence.startswith("1 notices failed and 0 were parked")
+        assert sentence.startswith("Notices that failed: 1; parked: 0.")
 
     def test_1_in_one_sentence_when_the_settings_are_wrong(self, settings):
         settings.EMAIL_BACKEND = "anymail.backends.mailgun.EmailBackend"

@@ -30,7 +30,7 @@ class TestTestCreditAlerts:
             }
             out = StringIO()
 
-            with pytest.raises(CommandError, match="^2 of 5 channels do not work.$"):
+            with pytest.raises(CommandError, match="^Channels that do not work: 2 of 5.$"):
                 call_command("test_credit_alerts", stdout=out, no_color=True)
 
         assert out.getvalue().splitlines() == [
@@ -43,7 +43,7 @@ class TestTestCreditAlerts:
         assert sorted(good.paths) == ["/SECRET", "/SECRET/log"]
 
     def test_says_that_nobody_hears_of_runs(self):
-        with pytest.raises(CommandError, match="^1 of 1 channels do not work.$"):
+        with pytest.raises(CommandError, match="^Channels that do not work: 1 of 1.$"):
             try_out()
 
     def test_is_content_where_all_work(self, settings):
