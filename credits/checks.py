@@ -159,7 +159,7 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
                 if package == "anymail"
                 else "Correct the path in EMAIL_BACKEND, or from Django 6.1 on in"
                 ' MAILERS["default"]["BACKEND"], or install the package that it is of.',
-                id="credits.E025",
+                id="credits.E028",
             )
         )
     return messages

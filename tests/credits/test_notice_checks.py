@@ -78,7 +78,7 @@ class TestCheckMail:
 
         message = check_mail()[-1]
 
-        assert message.id == "credits.E025"
+        assert message.id == "credits.E028"
         assert "credits.notices.backends.ResendBackend cannot be imported" in message.msg
         assert "[anymail]" in message.hint
 
@@ -91,7 +91,7 @@ class TestCheckMail:
 
         (message,) = check_mail()
 
-        assert message.id == "credits.E025"
+        assert message.id == "credits.E028"
         assert path in message.msg
         assert "EMAIL_BACKEND" in message.hint
 
