@@ -18,8 +18,10 @@ from django.db.models import BooleanField, Count, F, Func, Max, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.db.models.functions.json import JSONObject
 
+from credits.engine.database import enter_ledger
 from credits.engine.inserting import compiled, insert_select
 from credits.engine.keys import KeyRange
+from credits.engine.mariadb import is_mariadb
 from credits.engine.notices import promise_receipts
 from credits.engine.tally import Change, Forecast, Tally
 from credits.models import (
@@ -50,6 +52,7 @@ def expire_chunk(
     due = due.filter(within.on("professional"))
     locked = _lock_owners(due, using=using)
     ledger = CreditTransaction.objects.using(using)
+    enter_ledger(using=using)
     end = ledger.aggregate(end=Coalesce(Max("pk"), 0))["end"]
     if not _insert_expiries(due.filter(locked), run=run, as_of=as_of, using=using):
         return Tally()
@@ -60,10 +63,7 @@ def expire_chunk(
     written = ledger.filter(within.on("professional"), pk__gt=end, run=run)
     _insert_allocations(written, using=using)
     _lower_balances(written, using=using)
-    # Times zero: a lot for which nothing was paid keeps no price.
-    ledger.filter(pk__in=written.order_by().values("origin")).update(
-        remaining_amount=0, remaining_price=F("remaining_price") * 0
-    )
+    _empty_lots(written, using=using)
     sums = written.aggregate(count=Count("pk"), amount=Coalesce(Sum("amount"), 0))
     notices = promise_receipts(written, run=run, as_of=as_of, using=using)
     return Tally(succeeded=sums["count"], expired=-sums["amount"], notices=notices)
@@ -88,6 +88,8 @@ def _lock_owners(due: QuerySet[CreditTransaction], *, using: str) -> Q:
         .order_by("professional_id")
         .values_list("professional_id", flat=True)
     )
+    if is_mariadb(using):
+        return Q(professional__in=list(keys))
     return Q(_AnyOf(F("professional_id"), _array(list(keys))))
 
 
@@ -164,14 +166,35 @@ def _lower_balances(written: QuerySet[CreditTransaction], *, using: str) -> None
     sums, params = compiled(
         written.order_by().values("professional_id").annotate(change=Sum("amount")), using=using
     )
+    change = """
+        SET paid_credits = paid_credits + fallen.change,
+            lifetime_expired = lifetime_expired - fallen.change
+    """
+    joined = "credits_creditbalance.professional_id = fallen.professional_id"
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"UPDATE credits_creditbalance JOIN ({sums}) fallen ON {joined} {change}"
+            if is_mariadb(using)
+            else f"UPDATE credits_creditbalance {change} FROM ({sums}) fallen WHERE {joined}",
+            params,
+        )
+
+
+def _empty_lots(written: QuerySet[CreditTransaction], *, using: str) -> None:
+    lots = written.order_by().values("origin")
+    # Times zero: a lot for which nothing was paid keeps no price.
+    if not is_mariadb(using):
+        CreditTransaction.objects.using(using).filter(pk__in=lots).update(
+            remaining_amount=0, remaining_price=F("remaining_price") * 0
+        )
+        return
+    # With IN it would ask, for each row of the ledger, whether it is among them.
+    fallen, params = compiled(lots, using=using)
     with connections[using].cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE credits_creditbalance
-            SET paid_credits = paid_credits + fallen.change,
-                lifetime_expired = lifetime_expired - fallen.change
-            FROM ({sums}) fallen
-            WHERE credits_creditbalance.professional_id = fallen.professional_id
+            UPDATE credits_credittransaction lot JOIN ({fallen}) fallen ON lot.id = fallen.origin
+            SET lot.remaining_amount = 0, lot.remaining_price = lot.remaining_price * 0
             """,
             params,
         )

@@ -21,6 +21,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Greatest
 from django.db.models.functions.json import JSONObject
 
 from credits.engine.allowance import Allowance, of_balance, of_user
+from credits.engine.database import enter_ledger
 from credits.engine.inserting import insert_select
 from credits.engine.keys import KeyRange
 from credits.engine.notices import promise_resets
@@ -97,6 +98,7 @@ def reset_chunk(
 
     claimed = claimed.filter(claimed_by=run.pk)
     change = F("free_credits") - F("free_before_reset")
+    enter_ledger(using=using)
     insert_select(
         CreditTransaction,
         claimed.order_by("professional"),

@@ -1,0 +1,109 @@
+"""
+What the other engines have and MariaDB has not: a lock on a name, and an end of the ledger that no
+open transaction can still precede. Both are locks on rows of one small table, ``credits_lock``.
+
+A lock on a name is a lock on one of a fixed number of rows, chosen by the name: what ``GET_LOCK``
+holds would outlive a rollback. Two names may fall on one row; then one waits for the other.
+
+Everyone who is about to write to the ledger holds one of two gates, shared, until the transaction
+ends; which one, the totals' mark says. Whoever counts notes the last key there is, sends those who
+come from now on to the other gate, and counts up to that key once the first is free: whoever could
+still bring a lower key held it. So nobody waits for anybody.
+"""
+
+from typing import Any
+from zlib import crc32
+
+from django.db import ProgrammingError, connections
+
+TABLE = "credits_lock"
+
+GATES = 2
+
+NAMES = 1_024
+"""Rows that names are spread over: more make it rarer that two names fall on one."""
+
+TRANSIENT = {
+    0,  # the connection was closed, says the client
+    1020,  # a row has changed since it was read (innodb_snapshot_isolation)
+    1040,  # too many connections
+    1053,  # the server is going down
+    1158,
+    1159,
+    1160,
+    1161,  # the network
+    1203,  # too many connections of this user
+    1205,  # a lock was not got in time
+    1213,  # deadlock
+    1317,  # the statement was interrupted
+    1927,  # the connection was killed
+    2002,
+    2003,  # the server does not listen
+    2006,
+    2013,
+    2055,  # the connection is gone
+    4031,  # it was idle for too long
+}
+"""Numbers of errors after which the same work may be done again."""
+
+RAISED_BY_A_TRIGGER = 1644
+"""What a trigger of the project's raises: SIGNAL SQLSTATE '45000'."""
+
+_MARK = "SELECT COALESCE(MAX(next_horizon), 0) FROM credits_totalsmark"
+
+
+def is_mariadb(using: str) -> bool:
+    """Say whether a database is MariaDB, which Django calls ``mysql``; MySQL is refused."""
+    return connections[using].vendor == "mysql"
+
+
+def gate_of(turn: int) -> int:
+    """Return the row that is the gate in this turn, as the mark counts turns."""
+    return turn % GATES
+
+
+def lock_name(name: str, *, using: str) -> None:
+    """Let no other transaction lock this name until the caller's ends."""
+    _lock(GATES + crc32(name.encode()) % NAMES, "FOR UPDATE", using=using)
+
+
+def hold_gate(*, using: str) -> None:
+    """Be among those whom the totals' next end waits for, until the caller's transaction ends."""
+    with connections[using].cursor() as cursor:
+        turn = _turn(cursor)
+        while True:
+            _lock(gate_of(turn), "LOCK IN SHARE MODE", using=using)
+            # Between the question and the lock the gate may have become the one that is waited
+            # for, and may have been found free.
+            asked_again = _turn(cursor)
+            if gate_of(asked_again) == gate_of(turn):
+                return
+            turn = asked_again
+
+
+def is_gate_free(gate: int, *, using: str) -> bool:
+    """Say whether nobody else holds a gate; if so, the caller does until its transaction ends."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {TABLE} WHERE id = %s FOR UPDATE SKIP LOCKED", [gate])
+        return cursor.fetchone() is not None
+
+
+def error_number(cause: BaseException | None) -> int | None:
+    """Return the server's number, or the client's, of an error of mysqlclient's; else nothing."""
+    if not type(cause).__module__.startswith("MySQLdb") or not cause.args:
+        return None
+    number = cause.args[0]
+    return number if isinstance(number, int) else None
+
+
+def _turn(cursor: Any) -> int:
+    cursor.execute(_MARK)
+    (turn,) = cursor.fetchone()
+    return int(turn)
+
+
+def _lock(row: int, how: str, *, using: str) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {TABLE} WHERE id = %s {how}", [row])
+        if cursor.fetchone() is None:
+            raise ProgrammingError(f"{TABLE} has lost rows: run manage.py migrate.")
