@@ -44,6 +44,8 @@ def triggers_there() -> set[str]:
     question = {
         "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
         "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+        "mysql": "SELECT trigger_name FROM information_schema.triggers"
+        " WHERE trigger_schema = DATABASE()",
     }[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute(question)

@@ -1,14 +1,16 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from unittest import mock
 
 import pytest
 import stamina
+from django.db import connection
 from django.test import TransactionTestCase
 from django.utils import translation
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
+from pytest_django.plugin import blocking_manager_key
 
-from tests.flushing import empty_tables
+from tests.flushing import empty_if_anything_stayed, empty_tables
 
 # The same examples every time: a suite that fails only now and then is believed by nobody. To look
 # further: pytest --hypothesis-profile=thorough tests/credits/test_model.py
@@ -29,6 +31,16 @@ def quick_flush() -> Iterator[None]:
     """Let transactional tests be flushed: the ledger's triggers refuse Django's TRUNCATE."""
     with mock.patch.object(TransactionTestCase, "_fixture_teardown", staticmethod(empty_tables)):
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Look what a test has left on MariaDB, once its own transaction is rolled back."""
+    yield
+    has_database = item.get_closest_marker("django_db") or "db" in item.fixturenames
+    if has_database and connection.vendor == "mysql":
+        with item.config.stash[blocking_manager_key].unblock():
+            empty_if_anything_stayed()
 
 
 @pytest.fixture

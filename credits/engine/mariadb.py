@@ -35,7 +35,6 @@ TRANSIENT = {
     1203,  # too many connections of this user
     1205,  # a lock was not got in time
     1213,  # deadlock
-    1317,  # the statement was interrupted
     1927,  # the connection was killed
     2002,
     2003,  # the server does not listen
