@@ -39,6 +39,11 @@ def write_statements(queries: list[dict[str, str]]) -> list[str]:
     return [sql for sql in statements if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
 
 
+def at_the_gate() -> int:
+    """Return how many statements whoever writes to the ledger is known by: MariaDB asks for it."""
+    return 3 if connection.vendor == "mysql" else 0
+
+
 def triggers_there() -> set[str]:
     """Return the names of the ledger's triggers, as the database lists them."""
     question = {

@@ -14,6 +14,7 @@ still bring a lower key held it. So nobody waits for anybody.
 from typing import Any
 from zlib import crc32
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError, connections
 
 TABLE = "credits_lock"
@@ -48,6 +49,11 @@ TRANSIENT = {
 RAISED_BY_A_TRIGGER = 1644
 """What a trigger of the project's raises: SIGNAL SQLSTATE '45000'."""
 
+_SESSION = "@@sql_mode, @@tx_isolation, @@check_constraint_checks, @@foreign_key_checks"
+
+MODES = "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,SIMULTANEOUS_ASSIGNMENT')"
+"""What a connection begins with, as ``init_command``."""
+
 _MARK = "SELECT COALESCE(MAX(next_horizon), 0) FROM credits_totalsmark"
 
 
@@ -67,11 +73,18 @@ def lock_name(name: str, *, using: str) -> None:
 
 
 def hold_gate(*, using: str) -> None:
-    """Be among those whom the totals' next end waits for, until the caller's transaction ends."""
+    """
+    Be among those whom the totals' next end waits for, until the caller's transaction ends.
+
+    Raises:
+        ImproperlyConfigured: this connection is not set up to write to the ledger.
+    """
     with connections[using].cursor() as cursor:
         turn = _turn(cursor)
         while True:
-            _lock(gate_of(turn), "LOCK IN SHARE MODE", using=using)
+            session = _lock(gate_of(turn), "LOCK IN SHARE MODE", using=using)
+            if wrong := _complaints(*session):
+                raise ImproperlyConfigured(" ".join(f"{what} {hint}" for what, hint in wrong))
             # Between the question and the lock the gate may have become the one that is waited
             # for, and may have been found free.
             asked_again = _turn(cursor)
@@ -101,8 +114,93 @@ def _turn(cursor: Any) -> int:
     return int(turn)
 
 
-def _lock(row: int, how: str, *, using: str) -> None:
+def _lock(row: int, how: str, *, using: str) -> Any:
+    """Lock a row; return what the connection is set to, which costs no question of its own."""
     with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT id FROM {TABLE} WHERE id = %s {how}", [row])
-        if cursor.fetchone() is None:
-            raise ProgrammingError(f"{TABLE} has lost rows: run manage.py migrate.")
+        cursor.execute(f"SELECT {_SESSION} FROM {TABLE} WHERE id = %s {how}", [row])
+        session = cursor.fetchone()
+    if session is None:
+        raise ProgrammingError(f"{TABLE} has lost rows: run manage.py migrate.")
+    return session
+
+
+def complaints(*, using: str) -> list[tuple[str, str]]:
+    """Return what keeps this connection from writing to the ledger, each with what to type."""
+    return _complaints(*_ask(f"SELECT {_SESSION}", using=using))
+
+
+def _complaints(
+    sql_mode: str, isolation: str, checks: int, foreign_keys: int
+) -> list[tuple[str, str]]:
+    modes = set(sql_mode.split(","))
+    found = []
+    if "SIMULTANEOUS_ASSIGNMENT" not in modes:
+        found.append(
+            (
+                "MariaDB's sql_mode lacks SIMULTANEOUS_ASSIGNMENT: an UPDATE would read what it has"
+                " just written, and credits would be counted wrong.",
+                f'Add "OPTIONS": {{"init_command": "{MODES}"}}.',
+            )
+        )
+    if not modes & {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}:
+        found.append(
+            (
+                "MariaDB's sql_mode is not strict: a value that does not fit would be cut.",
+                f'Add "OPTIONS": {{"init_command": "{MODES}"}}.',
+            )
+        )
+    if isolation != "READ-COMMITTED":
+        found.append(
+            (
+                f"MariaDB's transactions are {isolation}: behind a lock they would read the past.",
+                'Add "OPTIONS": {"isolation_level": "read committed"}, Django\'s own default.',
+            )
+        )
+    if not (checks and foreign_keys):
+        found.append(
+            (
+                "MariaDB checks no constraints or no foreign keys on this connection.",
+                "Take check_constraint_checks = 0 and foreign_key_checks = 0 out of what it begins"
+                " with.",
+            )
+        )
+    return found
+
+
+def knows_zone(zone: str, *, using: str) -> bool:
+    """Say whether the server can tell the months of a time zone."""
+    return zone == "UTC" or _ask(
+        "SELECT CONVERT_TZ('2026-01-01 00:00:00', '+00:00', %s) IS NOT NULL", zone, using=using
+    ) == (1,)
+
+
+_OWN = "grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
+
+
+def may_drop(*, using: str) -> bool:
+    """Say whether this account may drop tables, and so TRUNCATE them."""
+    places = {
+        "user_privileges": "TRUE",
+        "schema_privileges": "DATABASE() LIKE table_schema",
+        "table_privileges": "table_schema = DATABASE()",
+    }
+    questions = [
+        f"SELECT 1 FROM information_schema.{place}"
+        f" WHERE privilege_type = 'DROP' AND {here} AND {_OWN}"
+        for place, here in places.items()
+    ]
+    return _ask(" UNION ".join(questions), using=using) is not None
+
+
+def is_cluster(*, using: str) -> bool:
+    """Say whether this is a node of a Galera cluster."""
+    return (
+        _ask("SHOW GLOBAL VARIABLES WHERE variable_name = 'wsrep_on' AND value = 'ON'", using=using)
+        is not None
+    )
+
+
+def _ask(question: str, *params: str, using: str) -> Any:
+    with connections[using].cursor() as cursor:
+        cursor.execute(question, params or None)
+        return cursor.fetchone()

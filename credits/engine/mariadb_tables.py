@@ -171,7 +171,9 @@ def _unique(model: type[Model], there: _Schema, *, using: str) -> Iterator[str]:
     for constraint in _conditional(model):
         columns = [model._meta.get_field(name).column for name in constraint.fields]
         # A migrate may stop before a field that this release knows.
-        if (table, constraint.name) in there.unique or not there.kinds[table].keys() >= set(columns):
+        if (table, constraint.name) in there.unique or not there.kinds[table].keys() >= set(
+            columns
+        ):
             continue
         mark = _mark_of(constraint)
         # Stored, not virtual: an index on a column that is nowhere is the younger invention.

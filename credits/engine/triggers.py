@@ -158,6 +158,18 @@ def drop(*, using: str) -> None:
             cursor.execute(f"DROP TRIGGER IF EXISTS {quote(trigger.name)}{where}")
 
 
+def make_way(*, using: str) -> None:
+    """
+    Take away what would keep a migration from going back; a migrate to the newest puts it back.
+
+    MariaDB drops no column that a generated one is made of, and no table that another refers to;
+    and a trigger that names a column that is gone refuses every UPDATE.
+    """
+    if is_mariadb(using):
+        drop(using=using)
+        mariadb_tables.unmake(using=using)
+
+
 def _tables(using: str) -> set[str]:
     return set(connections[using].introspection.table_names())
 
