@@ -27,10 +27,6 @@ STATEMENTS = {
     "UPDATE of all rows to something else": (ALL, "UPDATE {t} SET {c} = {x}"),
     "UPDATE IGNORE": (MARIADB, "UPDATE IGNORE {t} SET {c} = {x}"),
     "UPDATE of a join": (MARIADB, "UPDATE {t} JOIN (SELECT 1) o SET {c} = {x}"),
-    "UPDATE through a view": (
-        MARIADB,
-        "CREATE OR REPLACE VIEW beside AS SELECT * FROM {t}; UPDATE beside SET {c} = {x}",
-    ),
     "UPDATE in a block of code, MariaDB's": (
         MARIADB,
         "BEGIN NOT ATOMIC UPDATE {t} SET {c} = {x}; END",
@@ -42,7 +38,7 @@ STATEMENTS = {
     "ON DUPLICATE KEY UPDATE": (
         MARIADB,
         "INSERT INTO {t} ({cs}) SELECT * FROM (SELECT {cs} FROM {t}) o"
-        " ON DUPLICATE KEY UPDATE {t}.{c} = CONCAT(1, RIGHT({t}.{c}, 2))",
+        " ON DUPLICATE KEY UPDATE {t}.{c} = {t}.{x}",
     ),
     "UPDATE FROM": (BOTH, "UPDATE {t} SET {c} = o.{c} FROM {t} o WHERE o.{k} = {t}.{k}"),
     "WITH and UPDATE": (BOTH, "WITH a(b) AS (SELECT 1) UPDATE {t} SET {c} = {c}"),
@@ -153,7 +149,7 @@ def statement_on(model: type[Model], sql: str) -> str:
     """Return one of ``STATEMENTS`` on the table of a model."""
     meta = model._meta
     columns = ", ".join(connection.ops.quote_name(f.column) for f in meta.concrete_fields)
-    something_else = "REPLACE(code, 'a', 'b')" if model is DaySeal else "amount + 1"
+    something_else = "digest" if model is DaySeal else "amount + 1"
     return sql.format(
         t=meta.db_table, k=meta.pk.column, c=column_of(model), x=something_else, cs=columns
     )

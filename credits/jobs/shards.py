@@ -12,6 +12,7 @@ from django.utils import timezone
 from credits.conf import get_settings
 from credits.engine.database import attempts, check_references, not_for_its_key, retried
 from credits.engine.keys import KeyRange
+from credits.engine.mariadb import is_mariadb
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost
 from credits.jobs.chunks import Chunks, Plan, Watch, added
@@ -66,7 +67,7 @@ class Shard(Chunks):
             self._step += 1
 
     def _take(self, upto: Any) -> bool:
-        return bool(
+        is_ours = bool(
             self._own.filter(chunk_count=self._chunks).update(
                 chunk_count=self._chunks + 1,
                 step=self._step,
@@ -75,6 +76,11 @@ class Shard(Chunks):
                 attempts=0,
             )
         )
+        if is_ours and is_mariadb(self.using):
+            # There each row that refers to the run shares a lock on it until the commit: two that
+            # count on it afterwards would each wait for the other. So one comes behind the other.
+            JobRun.objects.using(self.using).select_for_update().get(pk=self.record.pk)
+        return is_ours
 
     def _is_taken(self) -> bool:
         return self._own.filter(chunk_count=self._chunks + 1).exists()

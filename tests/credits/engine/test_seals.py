@@ -470,6 +470,7 @@ class TestAKeyThatIsAUuid:
 
         with connection.cursor() as cursor:
             value = seals.digest._value(field, "default")  # noqa: SLF001
-            cursor.execute(f"SELECT {value} FROM (SELECT {kept[connection.vendor]} AS owner) rows")
+            owners = f"SELECT {kept[connection.vendor]} AS owner"
+            cursor.execute(f"SELECT {value} FROM ({owners}) owners")
 
             assert cursor.fetchone() == (key.hex,)

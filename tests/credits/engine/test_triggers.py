@@ -5,7 +5,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection, models, transaction
 
-from credits.engine import mariadb_tables, triggers
+from credits.engine import triggers
 from credits.models import CreditAllocation, CreditBalance, CreditTransaction, DaySeal, JobRun
 from tests.books import triggers_there
 from tests.factories import JANUARY, buy, make_professional
@@ -25,10 +25,11 @@ def without_seals():
         execute(f'DROP TABLE "{table}"')
         yield
         return
-    mariadb_tables.unmake(using="default")
-    execute(f"RENAME TABLE {table} TO put_aside")
-    yield
-    execute(f"RENAME TABLE put_aside TO {table}")
+    triggers.make_way(using="default")
+    with connection.cursor() as cursor:
+        cursor.execute(f"RENAME TABLE {table} TO put_aside")
+        yield
+        cursor.execute(f"RENAME TABLE put_aside TO {table}")
 
 
 @pytest.mark.django_db
