@@ -6,9 +6,10 @@ A lock on a name is a lock on one of a fixed number of rows, chosen by the name:
 holds would outlive a rollback. Two names may fall on one row; then one waits for the other.
 
 Everyone who is about to write to the ledger holds one of two gates, shared, until the transaction
-ends; which one, the totals' mark says. Whoever counts notes the last key there is, sends those who
-come from now on to the other gate, and counts up to that key once the first is free: whoever could
-still bring a lower key held it. So nobody waits for anybody.
+ends; which one, the totals' mark says. Whoever counts locks the other: while nobody holds that,
+whoever may still bring a key below the last one there holds this one. So that key is noted, the
+next writers are sent to the other gate, and once this one is free the ledger is counted up to the
+key. A gate that is held is not waited for: what is new is counted another time.
 """
 
 from typing import Any
@@ -54,7 +55,7 @@ _SESSION = "@@sql_mode, @@tx_isolation, @@check_constraint_checks, @@foreign_key
 MODES = "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,SIMULTANEOUS_ASSIGNMENT')"
 """What a connection begins with, as ``init_command``."""
 
-_MARK = "SELECT COALESCE(MAX(next_horizon), 0) FROM credits_totalsmark"
+_TURN = "SELECT COALESCE(MAX(next_horizon), 0) FROM credits_totalsmark"
 
 
 def is_mariadb(using: str) -> bool:
@@ -79,18 +80,11 @@ def hold_gate(*, using: str) -> None:
     Raises:
         ImproperlyConfigured: this connection is not set up to write to the ledger.
     """
-    with connections[using].cursor() as cursor:
-        turn = _turn(cursor)
-        while True:
-            session = _lock(gate_of(turn), "LOCK IN SHARE MODE", using=using)
-            if wrong := _complaints(*session):
-                raise ImproperlyConfigured(" ".join(f"{what} {hint}" for what, hint in wrong))
-            # Between the question and the lock the gate may have become the one that is waited
-            # for, and may have been found free.
-            asked_again = _turn(cursor)
-            if gate_of(asked_again) == gate_of(turn):
-                return
-            turn = asked_again
+    # What a subquery reads is not locked. By the time it is locked the gate may be that of the turn
+    # before; whoever counts looks at that one too.
+    session = _lock(f"({_TURN}) % {GATES}", "LOCK IN SHARE MODE", using=using)
+    if wrong := _complaints(*session):
+        raise ImproperlyConfigured(" ".join(f"{what} {hint}" for what, hint in wrong))
 
 
 def is_gate_free(gate: int, *, using: str) -> bool:
@@ -108,16 +102,10 @@ def error_number(cause: BaseException | None) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _turn(cursor: Any) -> int:
-    cursor.execute(_MARK)
-    (turn,) = cursor.fetchone()
-    return int(turn)
-
-
-def _lock(row: int, how: str, *, using: str) -> Any:
+def _lock(row: int | str, how: str, *, using: str) -> Any:
     """Lock a row; return what the connection is set to, which costs no question of its own."""
     with connections[using].cursor() as cursor:
-        cursor.execute(f"SELECT {_SESSION} FROM {TABLE} WHERE id = %s {how}", [row])
+        cursor.execute(f"SELECT {_SESSION} FROM {TABLE} WHERE id = {row} {how}")
         session = cursor.fetchone()
     if session is None:
         raise ProgrammingError(f"{TABLE} has lost rows: run manage.py migrate.")

@@ -201,9 +201,9 @@ def _postgresql_step(*, using: str) -> int:
 
 
 def _mariadb_step(*, using: str) -> int:
-    # The order is what makes it safe. Every writer holds the gate that the mark names before it
-    # draws a key. So who may still bring a key up to the end that is read here holds either the
-    # gate of this turn, or the other: and that is free.
+    # Every writer holds one of two gates before it draws a key. Nobody holds the other one while
+    # the end is read, for it is locked here: who may still bring a key up to it holds this turn's,
+    # and the next turn counts no key before that is free.
     mark = _lock_mark(using=using)
     if not is_gate_free(gate_of(mark.next_horizon + 1), using=using):
         return 0
