@@ -3,6 +3,8 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
+from django.core.management import CommandError
+from django.db import DatabaseError
 from django.db.migrations import Migration
 from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy as _
@@ -11,8 +13,18 @@ from django.utils.translation import gettext_lazy as _
 def install_triggers(*, using: str, **kwargs: Any) -> None:
     """Put the ledger's triggers back: SQLite loses them whenever Django remakes a table."""
     from credits.engine import triggers
+    from credits.engine.mariadb import NO_TRIGGERS, error_number
 
-    triggers.install(using=using)
+    try:
+        triggers.install(using=using)
+    except DatabaseError as error:
+        if error_number(error.__cause__) not in NO_TRIGGERS:
+            raise
+        raise CommandError(
+            f"MariaDB lets this account create no trigger ({error.__cause__}), so the ledger can be"
+            " edited. GRANT TRIGGER ON the database to it; where there is a binary log, SET GLOBAL"
+            " log_bin_trust_function_creators = 1 as well. Then run manage.py migrate again."
+        ) from error
 
 
 def make_way(*, using: str, plan: Sequence[tuple[Migration, bool]], **kwargs: Any) -> None:

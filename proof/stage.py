@@ -31,9 +31,13 @@ def clear() -> None:
     from django.db import connection
 
     from credits.engine import triggers
+    from tests.flushing import empty_on_mariadb
 
     models = [*apps.get_app_config("credits").get_models(), get_user_model()]
     tables = [f'"{model._meta.db_table}"' for model in models]
+    if connection.vendor == "mysql":
+        empty_on_mariadb([model._meta.db_table for model in models])
+        return
     triggers.drop(using="default")
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -21,7 +21,7 @@ def empty_tables() -> None:
     """Leave no row of any model, and the ledger's triggers in place."""
     tables = sorted(set(connection.introspection.django_table_names()) - KEPT)
     if connection.vendor == "mysql":
-        _empty_on_mariadb(tables)
+        empty_on_mariadb(tables)
         return
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -35,7 +35,8 @@ def empty_tables() -> None:
         triggers.install(using="default")
 
 
-def _empty_on_mariadb(tables: list[str]) -> None:
+def empty_on_mariadb(tables: list[str]) -> None:
+    """Leave no row of these tables; the triggers, and what else guards them, stay."""
     guarded = {model._meta.db_table for model in triggers.CHANGEABLE}
     with connection.cursor() as cursor:
         cursor.execute("SET foreign_key_checks = 0")

@@ -17,6 +17,7 @@ from django.db import (
     router,
     transaction,
 )
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from credits.engine import mariadb
@@ -36,6 +37,7 @@ _CLOCKS = {"postgresql": "SELECT clock_timestamp()", "mysql": "SELECT UTC_TIMEST
 ATTEMPTS = 6
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 
 def ledger_database() -> str:
@@ -168,13 +170,13 @@ def enter_ledger(*, using: str) -> None:
         mariadb.hold_gate(using=using)
 
 
-def not_for_its_key(*, using: str) -> dict[str, bool]:
+def locked_not_for_its_key(rows: QuerySet[M], *, using: str) -> QuerySet[M]:
     """
-    Return how ``select_for_update`` takes a row without keeping rows that refer to it waiting.
+    Return rows that are locked when they are read, and keep nobody waiting who refers to them.
 
     MariaDB has no such lock: there they wait.
     """
-    return {"no_key": not mariadb.is_mariadb(using)}
+    return rows.select_for_update(no_key=not mariadb.is_mariadb(using))
 
 
 def lock_job(job: str, *, using: str) -> None:

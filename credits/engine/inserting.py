@@ -91,8 +91,9 @@ def _insert_untaken(
         for constraint in model._meta.constraints
         if isinstance(constraint, UniqueConstraint)
     } | {(other.name,) for other in model._meta.concrete_fields if other.unique}
-    auto = model._meta.auto_field
-    if others - {(field.name,), (auto and auto.name,)}:
+    if auto := model._meta.auto_field:
+        others.discard((auto.name,))
+    if others != {(field.name,)}:
         raise ValueError(f"{model.__name__}: {field.name} is not all that is unique.")
     table = quote(model._meta.db_table)
     own = f"{table}.{quote(field.column)}"

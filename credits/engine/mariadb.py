@@ -47,6 +47,9 @@ TRANSIENT = {
 }
 """Numbers of errors after which the same work may be done again."""
 
+NO_TRIGGERS = {1142, 1227, 1419}
+"""What the server says to an account that may create no trigger."""
+
 RAISED_BY_A_TRIGGER = 1644
 """What a trigger of the project's raises: SIGNAL SQLSTATE '45000'."""
 
@@ -96,7 +99,7 @@ def is_gate_free(gate: int, *, using: str) -> bool:
 
 def error_number(cause: BaseException | None) -> int | None:
     """Return the server's number, or the client's, of an error of mysqlclient's; else nothing."""
-    if not type(cause).__module__.startswith("MySQLdb") or not cause.args:
+    if cause is None or not type(cause).__module__.startswith("MySQLdb") or not cause.args:
         return None
     number = cause.args[0]
     return number if isinstance(number, int) else None

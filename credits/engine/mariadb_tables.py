@@ -17,7 +17,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import IntegrityError, connections
-from django.db.models import CharField, Field, Model, TextField, UniqueConstraint
+from django.db.models import CharField, Field, Model, Q, TextField, UniqueConstraint
 from django.db.models.sql import Query
 
 from credits.engine.mariadb import GATES, NAMES, TABLE
@@ -175,7 +175,9 @@ def _mark_of(constraint: UniqueConstraint) -> str:
 def _unique(model: type[Model], there: _Schema, *, using: str) -> Iterator[str]:
     table = model._meta.db_table
     for constraint in _conditional(model):
-        columns = [model._meta.get_field(name).column for name in constraint.fields]
+        columns = [
+            field.column for field in model._meta.concrete_fields if field.name in constraint.fields
+        ]
         # A migrate may stop before a field that this release knows.
         if (table, constraint.name) in there.unique or not there.kinds[table].keys() >= set(
             columns
@@ -194,7 +196,7 @@ def _unique(model: type[Model], there: _Schema, *, using: str) -> Iterator[str]:
 def _condition(model: type[Model], constraint: UniqueConstraint, *, using: str) -> str:
     connection = connections[using]
     query = Query(model=model, alias_cols=False)
-    where = query.build_where(constraint.condition)
+    where = query.build_where(constraint.condition or Q())
     sql, params = where.as_sql(query.get_compiler(connection=connection), connection)
     with connection.schema_editor(collect_sql=True) as editor:
         return str(sql % tuple(editor.quote_value(value) for value in params))

@@ -21,7 +21,7 @@ from credits.engine.database import (
     attempts,
     ledger_database,
     lock_job,
-    not_for_its_key,
+    locked_not_for_its_key,
     retried,
 )
 from credits.engine.tally import Tally
@@ -200,7 +200,7 @@ def _insert(
             lock_job(record.job, using=using)
             now = timezone.now()
             # Not for its key: those who write rows of a shared run hold that, and wait for it.
-            before = active.select_for_update(**not_for_its_key(using=using)).first()
+            before = locked_not_for_its_key(active, using=using).first()
             if before and (before.pk, before.started_at) == (record.pk, record.started_at):
                 # The answer to our own commit was lost: this is the run we started.
                 break

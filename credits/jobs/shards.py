@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, check_references, not_for_its_key, retried
+from credits.engine.database import attempts, check_references, locked_not_for_its_key, retried
 from credits.engine.keys import KeyRange
 from credits.engine.mariadb import is_mariadb
 from credits.engine.tally import Tally
@@ -138,8 +138,7 @@ class Shard(Chunks):
 
     def _close_if_last(self, now: datetime) -> bool:
         # Of two that end at once, the second waits here and then sees that the first has ended.
-        how = not_for_its_key(using=self.using)
-        runs = JobRun.objects.using(self.using).select_for_update(**how)
+        runs = locked_not_for_its_key(JobRun.objects.using(self.using), using=self.using)
         self.record = run = runs.get(pk=self.record.pk)
         if run.status != JobRun.Status.RUNNING:
             raise LeaseLost(run_id=run.pk)

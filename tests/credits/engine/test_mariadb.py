@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import (
     DatabaseError,
     IntegrityError,
@@ -29,7 +29,7 @@ from credits.models import (
     JobRun,
 )
 from tests.factories import JANUARY, buy, give, make_professional, make_run, make_user, use
-from tests.faults import mariadb_error
+from tests.faults import Fault, mariadb_error
 from tests.sealing import close_day
 from tests.threads import TIMEOUT, Knock, Pause, threads
 
@@ -315,6 +315,19 @@ class TestTruncate:
 
         assert f"nothing keeps {model._meta.db_table} from TRUNCATE" in lacking
         assert mariadb_tables.lacking(using="default") == []
+
+
+@pytest.mark.django_db
+class TestAnAccountThatMayCreateNoTrigger:
+    def test_is_told_what_to_ask_for(self):
+        refusal = mariadb_error(1419, "You do not have the SUPER privilege")
+        fault = Fault(refusal, at="CREATE OR REPLACE TRIGGER")
+
+        with (
+            connection.execute_wrapper(fault),
+            pytest.raises(CommandError, match=r"log_bin_trust_function_creators = 1"),
+        ):
+            call_command("migrate", verbosity=0)
 
 
 @pytest.mark.django_db
