@@ -11,7 +11,7 @@ from django.db import connection, connections
 
 from credits.exceptions import CreditsError
 
-TIMEOUT = 12
+TIMEOUT = 120
 """
 Seconds after which a test gives up waiting.
 

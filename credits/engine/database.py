@@ -164,7 +164,8 @@ def enter_ledger(*, using: str) -> None:
     Announce rows of the ledger, before their keys are drawn, until the caller's transaction ends.
 
     The totals count no key that might still be joined by a lower one. PostgreSQL and SQLite know
-    by themselves who is writing.
+    by themselves who is writing. Every function of the ledger does it; who brings in rows of their
+    own, as an importer, must.
     """
     if mariadb.is_mariadb(using):
         mariadb.hold_gate(using=using)

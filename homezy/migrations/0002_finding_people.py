@@ -41,7 +41,8 @@ class Migration(migrations.Migration):
     dependencies = [("homezy", "0001_initial")]
 
     operations = [
-        migrations.RunPython(add, remove),
+        # Where the migration is one transaction it is in that; MariaDB alters nothing in one.
+        migrations.RunPython(add, remove, atomic=False),
         migrations.AddIndex(
             model_name="user",
             index=models.Index(

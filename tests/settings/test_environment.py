@@ -259,7 +259,7 @@ class TestOtherDatabases:
             "djongo://localhost/credits",
             "mongodb://aisha:secret@localhost/credits",
             "mongodb+srv://aisha:secret@localhost/credits",
-            "mysql://aisha:secret@localhost/credits",
+            "oracle://aisha:secret@localhost/credits",
             "credits.sqlite3",
         ],
     )
@@ -269,7 +269,7 @@ class TestOtherDatabases:
 
         sentence = str(refused.value)
         assert sentence.startswith("DATABASE_URL is a ")
-        assert "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME" in sentence
+        assert "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://" in sentence
         assert "import_homezy" in sentence
         assert "secret" not in sentence
 
