@@ -210,9 +210,10 @@ def _mariadb_step(*, using: str) -> int:
     counted = 0
     if mark.next_through > mark.through:
         counted = _count_through(mark.next_through, mark, using=using)
-    TotalsMark.objects.using(using).filter(pk=mark.pk).update(
-        next_through=_end(using=using), next_horizon=F("next_horizon") + 1
-    )
+    if (end := _end(using=using)) != mark.next_through:
+        TotalsMark.objects.using(using).filter(pk=mark.pk).update(
+            next_through=end, next_horizon=F("next_horizon") + 1
+        )
     return counted
 
 

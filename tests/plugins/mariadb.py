@@ -131,6 +131,8 @@ def _create(programs: Mapping[str, str], directory: Path, prefix: list[str]) -> 
             f"--datadir={directory / 'data'}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
+            # A server that starts clears its own away, and another's with it.
+            f"--tmpdir={directory}",
             *_arguments(FAST),
         ],
         cwd=directory,
@@ -186,6 +188,7 @@ class MariaDBServer:
                     "--no-defaults",
                     f"--datadir={self.directory / 'data'}",
                     f"--socket={self._socket}",
+                    f"--tmpdir={self.directory}",
                     f"--pid-file={self.directory / 'pid'}",
                     "--skip-networking",
                     *_arguments(self._parameters),

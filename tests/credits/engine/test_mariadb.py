@@ -1,8 +1,10 @@
 """credits.engine.mariadb and mariadb_tables: what makes up for what MariaDB lacks."""
 
+from io import StringIO
 from threading import Event
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import (
@@ -18,6 +20,7 @@ from django.utils import timezone
 from credits.engine import mariadb, mariadb_tables, totals, triggers
 from credits.engine.database import enter_ledger, is_about_the_data, is_transient, lock_key
 from credits.engine.inserting import insert_unless_there
+from credits.engine.seals import check_seals
 from credits.engine.totals import roll_up
 from credits.ledger import grant_bonus
 from credits.models import (
@@ -304,6 +307,32 @@ class TestTruncate:
             execute(f"TRUNCATE {model._meta.db_table}")
 
         assert model.objects.exists()
+
+    @pytest.mark.parametrize("model", triggers.CHANGEABLE)
+    def test_without_a_look_at_foreign_keys_is_seen_by_the_seals(self, books, model):
+        """Nothing refuses it: credits.W013 says so."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET foreign_key_checks = 0")
+            cursor.execute(f"TRUNCATE {model._meta.db_table}")
+            cursor.execute("SET foreign_key_checks = 1")
+
+        assert check_seals(
+            keys=[settings.CREDITS["SEAL_KEY"]], as_of=JANUARY, using="default"
+        ).breaches
+
+    def test_is_named_by_verify_credits_where_nothing_refuses_it(self, books):
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE {mariadb_tables.KEEPER}")
+        said = StringIO()
+
+        with pytest.raises(CommandError, match="1 of "):
+            call_command("verify_credits", stdout=said)
+        call_command("migrate", verbosity=0)
+
+        assert (
+            "BROKEN  triggers: nothing keeps credits_creditallocation from TRUNCATE; manage.py"
+            " migrate mends it" in said.getvalue()
+        )
 
     @pytest.mark.parametrize("model", [CreditAllocation, DaySeal])
     def test_is_warned_of_where_nothing_refuses_it(self, model):
