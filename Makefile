@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/.run-requirements
 DEV := $(VENV)/.dev-requirements
+MARIADB := $(VENV)/.mariadb-requirements
 MANAGE := $(VENV)/bin/python manage.py
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve shell test test-sqlite test-postgresql coverage matrix mutants screenshots bench bench-more bench-admin proof docs lint format messages clean
+.PHONY: help demo serve shell test test-sqlite test-postgresql test-mariadb coverage matrix mutants screenshots bench bench-more bench-admin proof docs lint format messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +31,9 @@ test-sqlite: $(DEV) ## Run the tests on SQLite (ARGS="-k spend" for some)
 
 test-postgresql: $(DEV) ## Run the tests on a PostgreSQL of their own
 	@$(VENV)/bin/python -m pytest -q --engine=postgresql $(ARGS)
+
+test-mariadb: $(MARIADB) ## Run the tests on a MariaDB of their own (needs mariadb-server, libmariadb-dev)
+	@$(VENV)/bin/python -m pytest -q --engine=mariadb $(ARGS)
 
 coverage: $(DEV) ## List what the tests miss on both engines; of ledger/ and engine/ that must be nothing
 	@$(VENV)/bin/coverage erase
@@ -111,3 +115,10 @@ $(DEV): requirements.txt requirements-dev.txt | $(VENV)/bin/python
 	@echo "Installing what tests and checks need into $(VENV) ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch $(RUN) $@
+
+$(MARIADB): requirements-mariadb.txt $(DEV)
+	@echo "Installing what MariaDB needs into $(VENV) ..."
+	@$(PIP) install -r requirements-mariadb.txt || { \
+		echo "mysqlclient is built here: apt-get install gcc pkg-config libmariadb-dev python3-dev."; \
+		exit 1; }
+	@touch $@

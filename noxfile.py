@@ -5,7 +5,7 @@ Versions come from requirements-dev.txt, all but Django's own, which uv is told 
 does not turn on Django's version is left out: the clouds and containers of tests/deploy, the built
 documentation, the browser, and the rehearsal of proof/. Some tests alone::
 
-    nox -t extremes            # the newest of all on both engines, and the ends of the rest
+    nox -t extremes            # the newest of all on every engine, and the ends of the rest
     nox -s "tests(3.13-django6.1-sqlite)" -- tests/credits/ledger
 """
 
@@ -23,11 +23,12 @@ nox.options.error_on_missing_interpreters = True
 DJANGOS = {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}
 """What each Python can have: Django 6 asks for Python 3.12."""
 
-ENGINES = ["sqlite", "postgresql"]
+ENGINES = ["sqlite", "postgresql", "mariadb"]
 
 EXTREMES = {
     ("3.13", "6.1", "sqlite"),
     ("3.13", "6.1", "postgresql"),
+    ("3.13", "6.1", "mariadb"),
     ("3.12", "6.0", "sqlite"),
     ("3.13", "5.2", "sqlite"),
 }
@@ -68,5 +69,8 @@ def tests(session: nox.Session, django: str, engine: str) -> None:
     """Run the tests on one combination, with warnings as errors."""
     override = Path(session.create_tmp(), "django.txt")
     override.write_text(f"Django=={django}.*\n")
-    session.install("--requirements", "requirements-dev.txt", "--override", str(override))
+    needed = ["--requirements", "requirements-dev.txt"]
+    if engine == "mariadb":
+        needed += ["--requirements", "requirements-mariadb.txt"]
+    session.install(*needed, "--override", str(override))
     session.run("pytest", "-q", f"--engine={engine}", *(session.posargs or SELECTION))

@@ -18,8 +18,9 @@ from credits.notices.configured import backend_path, unimportable
 from credits.triggering.google import has_google_auth
 from credits.triggering.signing import LEAST_SECRET
 
-# Django would go on with a warning: migrate leaves out what an engine lacks.
-_VENDORS = {"postgresql", "sqlite"}
+# Django would go on with a warning: migrate leaves out what an engine lacks. Whether what Django
+# calls mysql is MariaDB, the server itself is asked: see mariadb_checks.
+_VENDORS = {"postgresql", "sqlite", "mysql"}
 
 
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
@@ -31,7 +32,7 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(
                     f"DATABASES[{alias!r}] uses {engine}, whose transactions do not roll back.",
-                    hint="Use django.db.backends.postgresql or django.db.backends.sqlite3;"
+                    hint="Use django.db.backends.postgresql, mysql (MariaDB) or sqlite3;"
                     " manage.py import_homezy brings MongoDB data in.",
                     id="credits.E003",
                 )
@@ -42,7 +43,7 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
             Error(
                 f"The ledger cannot be kept in {connection.display_name}: it has not all of the"
                 " constraints, triggers and statements that keep it right.",
-                hint="Let a database router send the app credits to PostgreSQL or SQLite.",
+                hint="Let a database router send the app credits to PostgreSQL, MariaDB or SQLite.",
                 id="credits.E015",
             )
         )

@@ -125,7 +125,11 @@ def share(job: JobRun.Job, *, shards: int) -> None:
 
 
 def _shards() -> int:
-    """Return in how many parts to share a run: SQLite has one writer, whom more cannot help."""
-    if not connections[ledger_database()].features.has_select_for_update:
+    """
+    Return in how many parts to share a run.
+
+    SQLite has one writer, whom more cannot help; on MariaDB those of one run wait for each other.
+    """
+    if not connections[ledger_database()].features.has_select_for_no_key_update:
         return 1
     return get_settings().shards

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.plugins.mariadb import throwaway_mariadb
 from tests.plugins.postgres import throwaway_cluster
 
 LARGE = 5_000
@@ -35,7 +36,7 @@ def _sqlite() -> Iterator[str]:
         yield f"sqlite:///{directory}/credits.sqlite3"
 
 
-_ENGINES = {"sqlite": _sqlite, "postgresql": throwaway_cluster}
+_ENGINES = {"sqlite": _sqlite, "postgresql": throwaway_cluster, "mariadb": throwaway_mariadb}
 
 
 def clear() -> None:
@@ -46,11 +47,15 @@ def clear() -> None:
 
     from credits.engine import triggers
     from credits.models import CreditTransaction
+    from tests.flushing import empty_on_mariadb
 
     # New files for a hundred tables and indexes take far longer than a few rows do.
     is_large = CreditTransaction.objects.all()[LARGE : LARGE + 1].exists()
     models = [*apps.get_app_config("credits").get_models(), get_user_model()]
     tables = [f'"{model._meta.db_table}"' for model in models]
+    if connection.vendor == "mysql":
+        empty_on_mariadb([model._meta.db_table for model in models])
+        return
     with guards_aside(), connection.cursor() as cursor:
         if is_large and connection.vendor == "postgresql":
             triggers.drop(using="default")
@@ -78,6 +83,14 @@ def guards_aside() -> Iterator[None]:
                 yield
             finally:
                 cursor.execute("RESET session_replication_role")
+        elif connection.vendor == "mysql":
+            triggers.drop(using="default")
+            cursor.execute("SET foreign_key_checks = 0")
+            try:
+                yield
+            finally:
+                cursor.execute("SET foreign_key_checks = 1")
+                triggers.install(using="default")
         else:
             triggers.drop(using="default")
             cursor.execute("PRAGMA foreign_keys = OFF")

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import anymail.backends
 import psycopg
@@ -45,6 +45,8 @@ _POSTGRESQL_KEYS = {
     "host": "HOST",
     "port": "PORT",
 }
+
+_MARIADB_PARAMETERS = {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key"}
 
 
 def read_env_file(path: Path = BASE_DIR / ".env") -> None:
@@ -210,7 +212,8 @@ def database(url: str) -> dict[str, Any]:
     Return Django's settings for the database at ``url``.
 
     ``sqlite:///credits.sqlite3`` is a file in the project, ``sqlite:////var/lib/credits.sqlite3``
-    one anywhere; ``postgresql://user:password@host:5432/name?sslmode=require`` is all libpq takes.
+    one anywhere; ``postgresql://user:password@host:5432/name?sslmode=require`` is all libpq takes;
+    ``mysql://user:password@host:3306/name`` is MariaDB, ``?unix_socket=…`` and ``?ssl_ca=…`` too.
 
     Raises:
         ImproperlyConfigured: another kind of URL, or one that names no database.
@@ -220,11 +223,14 @@ def database(url: str) -> dict[str, Any]:
         return _sqlite(url)
     if scheme in {"postgres", "postgresql"}:
         return _postgresql(url)
+    if scheme in {"mysql", "mariadb"}:
+        return _mariadb(url)
     # The scheme alone: the rest of the URL may hold a password.
     raise ImproperlyConfigured(
         f"DATABASE_URL is a {scheme or 'malformed'} URL, and credits need real transactions: use "
-        "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. Data in MongoDB is brought in "
-        "with `manage.py import_homezy`; djongo cannot roll back and is not supported."
+        "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME "
+        "(MariaDB). Data in MongoDB is brought in with `manage.py import_homezy`; djongo cannot "
+        "roll back and is not supported."
     )
 
 
@@ -277,6 +283,53 @@ def _postgresql(url: str) -> dict[str, Any]:
         **{django_key: parameters.pop(key, "") for key, django_key in _POSTGRESQL_KEYS.items()},
         "OPTIONS": parameters,
         # A web worker keeps its connection for a minute, and looks whether it still lives.
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+def _mariadb(url: str) -> dict[str, Any]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        asked = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        asked, port = {"": ""}, None
+    name = unquote(parts.path.removeprefix("/"))
+    if asked.keys() - _MARIADB_PARAMETERS or "/" in name:
+        # Not quoted: it may hold a password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not a URL that MariaDB is known by: use "
+            "mysql://USER:PASSWORD@HOST:PORT/NAME, with %-escapes in the password; behind a ? it "
+            f"may have {', '.join(sorted(_MARIADB_PARAMETERS))}."
+        )
+    if not name:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no MariaDB database: use mysql://USER:PASSWORD@HOST:PORT/NAME."
+        )
+    options: dict[str, Any] = {
+        "charset": "utf8mb4",
+        "isolation_level": "read committed",
+        # Strict: what does not fit is refused, not cut. Simultaneous: an UPDATE that moves credits
+        # reads the row as it was, as everywhere else.
+        "init_command": (
+            "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,SIMULTANEOUS_ASSIGNMENT')"
+        ),
+    }
+    if ssl := {
+        key.removeprefix("ssl_"): value for key, value in asked.items() if key.startswith("ssl_")
+    }:
+        options["ssl"] = ssl
+    return {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": name,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        # Django takes a host that begins with a slash for a socket.
+        "HOST": asked.get("unix_socket") or parts.hostname or "",
+        "PORT": str(port or ""),
+        "OPTIONS": options,
+        "TEST": {"CHARSET": "utf8mb4"},
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }

@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 from django.db import OperationalError, connections
 
+from tests.threads import in_double_quotes
+
 Wrapper = Callable[..., Any]
 
 
@@ -24,9 +26,19 @@ DEADLOCK = psycopg.errors.DeadlockDetected("deadlock detected")
 BUSY = sqlite_error(sqlite3.SQLITE_BUSY)
 
 
+def mariadb_error(number: int, words: str) -> Exception:
+    """Return an error as mysqlclient raises it, which who tests another engine may not have."""
+    from MySQLdb import OperationalError as Refusal  # noqa: PLC0415
+
+    return Refusal(number, words)
+
+
 def passing_error() -> Exception:
     """Return an error of this engine after which the same work may be done again."""
-    return DEADLOCK if connections["default"].vendor == "postgresql" else BUSY
+    vendor = connections["default"].vendor
+    if vendor == "mysql":
+        return mariadb_error(1213, "Deadlock found when trying to get lock")
+    return DEADLOCK if vendor == "postgresql" else BUSY
 
 
 class Fault:
@@ -40,7 +52,7 @@ class Fault:
 
     def __call__(self, execute: Wrapper, sql: str, *args: Any) -> Any:
         """Execute the statement, or raise."""
-        if self._at in sql and self.raised < self._times:
+        if self._at in in_double_quotes(sql) and self.raised < self._times:
             self.raised += 1
             raise_as_django(self._cause)
         return execute(sql, *args)
@@ -63,7 +75,7 @@ class RandomFaults:
 
 
 class Cut:
-    """Let PostgreSQL end the connection at the first statement that contains ``at``."""
+    """Let the server end the connection at the first statement that contains ``at``."""
 
     def __init__(self, *, at: str) -> None:
         self._at = at
@@ -71,9 +83,11 @@ class Cut:
 
     def __call__(self, execute: Wrapper, sql: str, params: Any, many: bool, context: Any) -> Any:
         """Execute the statement, or find that nobody listens any more."""
-        if self._at in sql and not self.done:
+        if self._at in in_double_quotes(sql) and not self.done:
             self.done = True
-            return execute(END_OWN_CONNECTION, None, False, context)
+            if context["connection"].vendor != "mysql":
+                return execute(END_OWN_CONNECTION, None, False, context)
+            end_connection_unnoticed()
         return execute(sql, params, many, context)
 
 
@@ -94,9 +108,14 @@ END_OWN_CONNECTION = "SELECT pg_terminate_backend(pg_backend_pid())"
 
 
 def end_connection_unnoticed() -> None:
-    """Let PostgreSQL end this thread's connection, which learns of it at its next statement."""
+    """Let the server end this thread's connection, which learns of it at its next statement."""
     connection = connections["default"]
     connection.ensure_connection()
+    if connection.vendor == "mysql":
+        another = connection.Database.connect(**connection.get_connection_params())
+        another.query(f"KILL {connection.connection.thread_id()}")
+        another.close()
+        return
     pid = connection.connection.info.backend_pid
     with psycopg.connect(**connection.get_connection_params(), autocommit=True) as another:
         (ended,) = another.execute("SELECT pg_terminate_backend(%s, 10000)", [pid]).fetchone()
@@ -130,8 +149,8 @@ def lost_answers(
     """
     Let those of this thread's COMMITs be done and their answers be lost; yield one item for each.
 
-    PostgreSQL really ends the connection. SQLite has none that could end: there the client is told
-    that the database was busy, which comes to the same.
+    PostgreSQL and MariaDB really end the connection. SQLite has none that could end: there the
+    client is told that the database was busy, which comes to the same.
 
     Args:
         then: done between the two.
@@ -145,6 +164,9 @@ def lost_answers(
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(END_OWN_CONNECTION)
+        if connection.vendor == "mysql":
+            end_connection_unnoticed()
+            raise_as_django(mariadb_error(2013, "Lost connection to server during query"))
         raise_as_django(BUSY)
 
     with after_commit(to, lose):

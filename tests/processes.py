@@ -16,6 +16,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection, connections
 
+from tests.threads import in_double_quotes
+
 TIMEOUT = 120
 """Seconds after which a child is ended: none takes half as long."""
 
@@ -153,7 +155,7 @@ def at_statement(words: str, number: int, do: Callable[[], object]) -> Iterator[
     seen = count(1)
 
     def watch(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
-        if words in sql and next(seen) == number:
+        if words in in_double_quotes(sql) and next(seen) == number:
             do()
         return execute(sql, *args)
 
@@ -191,4 +193,6 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{quote(str(database['NAME']))}"
     host, user = quote(database["HOST"], safe=""), quote(database["USER"], safe="")
+    if connection.vendor == "mysql":
+        return f"mysql://{user}@/{database['NAME']}?unix_socket={host}"
     return f"postgresql:///{database['NAME']}?host={host}&user={user}"

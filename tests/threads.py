@@ -22,6 +22,11 @@ Act = Callable[[], Any]
 Wrapper = Callable[..., Any]
 
 
+def in_double_quotes(sql: str) -> str:
+    """Return a statement with its names quoted as standard SQL does, and MariaDB does not."""
+    return sql.replace("`", '"')
+
+
 class Pause:
     """Stop a thread, once, before or after the first statement that contains these words."""
 
@@ -34,10 +39,11 @@ class Pause:
 
     def __call__(self, execute: Wrapper, sql: str, *args: Any) -> Any:
         """Execute the statement, and stop at it if it is the one."""
-        if self._before and self._before in sql:
+        said = in_double_quotes(sql)
+        if self._before and self._before in said:
             self._stop()
         result = execute(sql, *args)
-        if self._after and self._after in sql:
+        if self._after and self._after in said:
             self._stop()
         return result
 
@@ -74,6 +80,9 @@ class Knock:
         if its_own.vendor == "postgresql":
             self._backend = its_own.connection.info.backend_pid
             self._asked.set()
+        elif its_own.vendor == "mysql":
+            self._backend = its_own.connection.thread_id()
+            self._asked.set()
         elif not sql.startswith(("SELECT", "PRAGMA")):
             # SQLite has one lock, and all that may write begins by taking it.
             self._asked.set()
@@ -82,14 +91,22 @@ class Knock:
     def wait_until_blocked(self, *, unless: "Future[Any] | None" = None) -> None:
         """Wait until the thread waits for a lock, or until it is done with ``unless``."""
         assert self._asked.wait(TIMEOUT), "The thread never asked for a lock."
-        if connection.vendor == "postgresql":
+        if connection.vendor != "sqlite":
             eventually(lambda: self._is_blocked() or (unless is not None and unless.done()))
 
     def _is_blocked(self) -> bool:
+        _let_locks_be_listed_anew()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [self._backend])
+            cursor.execute(_IS_BLOCKED[connection.vendor], [self._backend])
             (blocked,) = cursor.fetchone()
         return bool(blocked)
+
+
+_IS_BLOCKED = {
+    "postgresql": "SELECT cardinality(pg_blocking_pids(%s)) > 0",
+    "mysql": "SELECT COUNT(*) FROM information_schema.innodb_trx"
+    " WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = %s",
+}
 
 
 class Threads:
@@ -162,9 +179,23 @@ def eventually(is_so: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def _let_locks_be_listed_anew() -> None:
+    # MariaDB makes its list of locks when it was not read for a tenth of a second.
+    if connection.vendor == "mysql":
+        time.sleep(0.11)
+
+
 def somebody_waits_for_us() -> bool:
-    """Say whether anyone on PostgreSQL waits for a lock that this thread holds."""
+    """Say whether anyone waits for a lock that this thread holds; SQLite does not tell."""
     with connection.cursor() as cursor:
+        if connection.vendor == "mysql":
+            _let_locks_be_listed_anew()
+            cursor.execute(
+                "SELECT 1 FROM information_schema.innodb_lock_waits"
+                " JOIN information_schema.innodb_trx ON trx_id = blocking_trx_id"
+                " WHERE trx_mysql_thread_id = CONNECTION_ID()"
+            )
+            return cursor.fetchone() is not None
         # Unlike pg_stat_activity, the list of locks is a new one each time in a transaction too.
         cursor.execute(
             "SELECT 1 FROM pg_locks WHERE NOT granted"

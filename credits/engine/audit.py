@@ -83,11 +83,12 @@ INVARIANTS = (
         "each transaction's balance before is the balance after the one before it",
         """
         SELECT id AS "transaction", professional_id AS professional, balance_before,
-            before AS expected
+            carried AS expected
         FROM (SELECT id, professional_id, balance_before, balance_after, amount,
-                LAG(balance_after, 1, 0) OVER (PARTITION BY professional_id ORDER BY id) AS before
+                COALESCE(LAG(balance_after) OVER (PARTITION BY professional_id ORDER BY id), 0)
+                    AS carried
             FROM credits_credittransaction) chain
-        WHERE balance_before <> before OR balance_after <> balance_before + amount
+        WHERE balance_before <> carried OR balance_after <> balance_before + amount
         """,
     ),
     Invariant(

@@ -17,8 +17,10 @@ from django.db import (
     router,
     transaction,
 )
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
+from credits.engine import mariadb
 from credits.models import CreditBalance
 
 # Serialization failure, deadlock, lock not available, too many connections, and the three ways in
@@ -29,9 +31,13 @@ _RAISED_BY_A_TRIGGER = "P0001"
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
+# Not what the transaction began with, nor the statement: what the clock says now.
+_CLOCKS = {"postgresql": "SELECT clock_timestamp()", "mysql": "SELECT UTC_TIMESTAMP(6)"}
+
 ATTEMPTS = 6
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 
 def ledger_database() -> str:
@@ -48,6 +54,8 @@ def is_transient(error: BaseException) -> bool:
         # The primary code is the low byte; SQLITE_BUSY_SNAPSHOT and its kin are above it.
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
     # A connection that broke carries no state of the server's; class 08 says so in words.
+    if (number := mariadb.error_number(cause)) is not None:
+        return number in mariadb.TRANSIENT
     state = getattr(cause, "sqlstate", None)
     return state is None or state in _TRANSIENT_SQLSTATES or state.startswith("08")
 
@@ -56,6 +64,8 @@ def is_about_the_data(error: DatabaseError) -> bool:
     """Say whether a row is to blame, so that other rows may do better."""
     # What a trigger raises comes as a ProgrammingError, like a missing table.
     if getattr(error.__cause__, "sqlstate", None) == _RAISED_BY_A_TRIGGER:
+        return True
+    if mariadb.error_number(error.__cause__) == mariadb.RAISED_BY_A_TRIGGER:
         return True
     # SQLite has no error class of its own for an overflow in sum().
     return isinstance(error, DataError | IntegrityError) or "integer overflow" in str(error)
@@ -112,13 +122,15 @@ def database_now(*, using: str) -> datetime:
 
     Every host that asks gets the same answer, however wrong its own clock is.
     """
-    if connections[using].vendor != "postgresql":
+    question = _CLOCKS.get(connections[using].vendor)
+    if question is None:
         # SQLite is a file of this host, and asks this host's clock too.
         return timezone.now()
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
+        cursor.execute(question)
         moment: datetime = cursor.fetchone()[0]
-    return moment.astimezone(UTC)
+    # MariaDB knows no zones: what it was asked for is UTC.
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def check_references(*, using: str) -> None:
@@ -143,6 +155,29 @@ def lock_key(idempotency_key: str, *, using: str) -> None:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [idempotency_key]
             )
+    elif mariadb.is_mariadb(using):
+        mariadb.lock_name(idempotency_key, using=using)
+
+
+def enter_ledger(*, using: str) -> None:
+    """
+    Announce rows of the ledger, before their keys are drawn, until the caller's transaction ends.
+
+    The totals count no key that might still be joined by a lower one. PostgreSQL and SQLite know
+    by themselves who is writing. Every function of the ledger does it; who brings in rows of their
+    own, as an importer, must.
+    """
+    if mariadb.is_mariadb(using):
+        mariadb.hold_gate(using=using)
+
+
+def locked_not_for_its_key(rows: QuerySet[M], *, using: str) -> QuerySet[M]:
+    """
+    Return rows that are locked when they are read, and keep nobody waiting who refers to them.
+
+    MariaDB has no such lock: there they wait.
+    """
+    return rows.select_for_update(no_key=not mariadb.is_mariadb(using))
 
 
 def lock_job(job: str, *, using: str) -> None:

@@ -67,11 +67,10 @@ def content(*, after: int | None, through: int, version: int = VERSION, using: s
     rows, allocations = sha256(), sha256()
     allocated = 0
     columns = COLUMNS[version]
-    vendor = connections[using].vendor
     names = columns[CreditTransaction].split()
-    fixed = _select(CreditTransaction, names[:-1], vendor)
-    free_form = "metadata::text" if vendor == "postgresql" else "metadata"
-    drawn = _select(CreditAllocation, columns[CreditAllocation].split(), vendor)
+    fixed = _select(CreditTransaction, names[:-1], using)
+    free_form = "metadata::text" if connections[using].vendor == "postgresql" else "metadata"
+    drawn = _select(CreditAllocation, columns[CreditAllocation].split(), using)
     lower = after
     while lower is None or lower < through:
         chunk = _ask(
@@ -116,17 +115,23 @@ def _written(rows: list[tuple[Any, ...]]) -> bytes:
     return f"{text[1:-1]},".encode() if rows else b""
 
 
-def _select(model: type[Model], names: list[str], vendor: str) -> str:
-    return ", ".join(_value(model._meta.get_field(name), vendor) for name in names)
+def _select(model: type[Model], names: list[str], using: str) -> str:
+    return ", ".join(_value(model._meta.get_field(name), using) for name in names)
 
 
-def _value(field: Any, vendor: str) -> str:
+def _value(field: Any, using: str) -> str:
     """Return the expression for a column's value, as an integer, a text or NULL."""
-    column = f'"{field.column}"'
+    vendor = connections[using].vendor
+    column = connections[using].ops.quote_name(field.column)
     kind = _own_field(field).get_internal_type()
     if kind == "UUIDField":
         # PostgreSQL writes the dashes, SQLite does not keep them.
-        return f"REPLACE(CAST({column} AS TEXT), '-', '')"
+        text = "CHAR" if vendor == "mysql" else "TEXT"
+        return f"REPLACE(CAST({column} AS {text}), '-', '')"
+    if vendor == "mysql":
+        if kind == "DateTimeField":
+            return f"REPLACE(CAST({column} AS CHAR), '.000000', '')"
+        return f"CAST({column} AS CHAR)" if kind == "DecimalField" else column
     if vendor == "postgresql":
         if kind == "DateTimeField":
             moment = f"TO_CHAR({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"

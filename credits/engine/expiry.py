@@ -12,15 +12,20 @@ From 4 on everything follows from the rows that 3 wrote.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Count, F, Func, QuerySet, Sum, Value, Window
 from django.db.models.functions import Coalesce
 from django.db.models.functions.json import JSONObject
+from django.db.models.sql.compiler import SQLCompiler
 
 from credits.engine import notices
+from credits.engine.database import enter_ledger
 from credits.engine.inserting import insertion
 from credits.engine.keys import KeyRange
+from credits.engine.mariadb import is_mariadb
 from credits.engine.statements import Compiled, Hole, Statement, compiled, update
 from credits.engine.tally import Change, Forecast, Tally
 from credits.models import (
@@ -31,6 +36,7 @@ from credits.models import (
     JobRun,
     TransactionType,
 )
+from credits.models.balances import ProfessionalId
 
 
 def due_lots(*, as_of: datetime, using: str) -> QuerySet[CreditTransaction]:
@@ -63,8 +69,9 @@ class Expiry:
         # ago and booked just now may belong to somebody who was not locked, and waits for the next
         # run. To mark the balances instead would write each of them twice.
         locked = [key for (key,) in self._lock.rows(within)] if self._locks else []
+        enter_ledger(using=self._using)
         [(end,)] = self._end.rows(within)
-        if not self._record.done(within, locked=locked):
+        if not self._record.done(within, locked=self._as_one(locked)):
             return Tally()
         behind = {"end": end}
         self._allocate.done(within, **behind)
@@ -73,6 +80,10 @@ class Expiry:
         [(count, amount)] = self._sums.rows(within, **behind)
         promised = self._promise.done(within, **behind)
         return Tally(succeeded=count, expired=-int(amount), notices=promised)
+
+    def _as_one(self, keys: list[ProfessionalId]) -> Any:
+        # MariaDB has no arrays; there it is a text.
+        return ",".join(map(str, keys)) if is_mariadb(self._using) else keys
 
     def _locking(self, within: KeyRange) -> Compiled:
         owners = self._due.filter(within.on("professional")).order_by().values("professional")
@@ -86,7 +97,8 @@ class Expiry:
     def _recording(self, within: KeyRange) -> Compiled:
         lots = self._due.filter(within.on("professional"))
         if self._locks:
-            lots = lots.filter(_AnyOf(F("professional_id"), _array(Hole("locked"))))
+            held = Value(Hole("locked")) if is_mariadb(self._using) else _array(Hole("locked"))
+            lots = lots.filter(_AnyOf(F("professional_id"), held))
         return _insertion_of_expiries(lots, run=self._run, using=self._using)
 
     def _written(self, within: KeyRange) -> QuerySet[CreditTransaction]:
@@ -117,20 +129,30 @@ class Expiry:
         # PostgreSQL walks all of them again for each balance.
         owners = self._written(within).order_by().values("professional_id")
         sums, params = compiled(owners.annotate(change=Sum("amount")), using=self._using)
-        return (
-            f"""
-            UPDATE credits_creditbalance
+        change = """
             SET paid_credits = paid_credits + fallen.change,
                 lifetime_expired = lifetime_expired - fallen.change
-            FROM ({sums}) fallen
-            WHERE credits_creditbalance.professional_id = fallen.professional_id
-            """,
-            params,
-        )
+        """
+        joined = "credits_creditbalance.professional_id = fallen.professional_id"
+        if is_mariadb(self._using):
+            return f"UPDATE credits_creditbalance JOIN ({sums}) fallen ON {joined} {change}", params
+        return f"UPDATE credits_creditbalance {change} FROM ({sums}) fallen WHERE {joined}", params
 
     def _emptying(self, within: KeyRange) -> Compiled:
+        lots = self._written(within).order_by().values("origin")
+        if is_mariadb(self._using):
+            # With IN it would ask, for each row of the ledger, whether it is among them.
+            fallen, params = compiled(lots, using=self._using)
+            return (
+                f"""
+                UPDATE credits_credittransaction lot
+                JOIN ({fallen}) fallen ON lot.id = fallen.origin
+                SET lot.remaining_amount = 0, lot.remaining_price = lot.remaining_price * 0
+                """,
+                params,
+            )
         return update(
-            self._ledger.filter(pk__in=self._written(within).order_by().values("origin")),
+            self._ledger.filter(pk__in=lots),
             using=self._using,
             remaining_amount=0,
             # Times zero: a lot for which nothing was paid keeps no price.
@@ -152,6 +174,13 @@ class _AnyOf(Func):
     template = "(%(expressions)s))"
     arg_joiner = " = ANY("
     output_field = BooleanField()
+
+    def as_mysql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
+    ) -> tuple[str, Any]:
+        return self.as_sql(
+            compiler, connection, template="(FIND_IN_SET(%(expressions)s) > 0)", arg_joiner=", "
+        )
 
 
 def _array(keys: Hole) -> Value:

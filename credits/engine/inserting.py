@@ -5,11 +5,13 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Expression, Field, Model, QuerySet, Value
+from django.db.models import Expression, Field, Model, QuerySet, UniqueConstraint, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields import NOT_PROVIDED
 from django.db.models.functions import Cast
+from django.db.models.sql import InsertQuery
 
+from credits.engine.mariadb import is_mariadb
 from credits.engine.statements import Compiled, compiled
 
 
@@ -60,18 +62,68 @@ def insertion(
     """
     fields = [field for field in model._meta.concrete_fields if field.name in columns]
     _refuse_forgotten(model, columns)
-    # The prefix keeps an annotation from colliding with a field of the source.
-    aliases = {f"put_{field.name}": _expression(columns[field.name], field) for field in fields}
+    aliases = {_alias(field): _expression(columns[field.name], field) for field in fields}
     rows = source.annotate(**aliases).values_list(*aliases)
     select, params = compiled(rows, using=using)
     quote = connections[using].ops.quote_name
     target = ", ".join(quote(field.column) for field in fields)
     for field in fields:
-        if field.name == unless_taken:
+        if field.name == unless_taken and is_mariadb(using):
+            select = _untaken(field, select, using=using)
+        elif field.name == unless_taken:
             # WHERE: without one SQLite reads ON CONFLICT as the condition of a join.
             select = f"SELECT * FROM ({select}) source WHERE TRUE"
             select += f" ON CONFLICT ({quote(field.column)}) DO NOTHING"
     return f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}", params
+
+
+def insert_unless_there(row: Model, *, using: str) -> None:
+    """Insert one row, unless its key is there already; in the end it is there, or it is refused."""
+    model = type(row)
+    if not is_mariadb(using):
+        model._base_manager.using(using).bulk_create([row], ignore_conflicts=True)
+        return
+    # INSERT IGNORE would let pass what no constraint allows, and share a lock on the row that is
+    # there: of two who then want it for themselves, both wait.
+    query = InsertQuery(model)
+    query.insert_values(model._meta.concrete_fields, [row])
+    ((sql, params),) = query.get_compiler(using).as_sql()
+    key = connections[using].ops.quote_name(model._meta.pk.column)
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{sql} ON DUPLICATE KEY UPDATE {key} = {key}", params)
+
+
+def _untaken(field: "Field[Any, Any]", select: str, *, using: str) -> str:
+    """
+    Return what does on MariaDB, which names no key in ON DUPLICATE KEY, what ON CONFLICT does.
+
+    Rows that are there do not get as far as that clause, which would count them as written; it is
+    for those that come meanwhile.
+
+    Raises:
+        ValueError: something else is unique too, and its violation would be passed over.
+    """
+    model, quote = field.model, connections[using].ops.quote_name
+    unique = {
+        tuple(constraint.fields)
+        for constraint in model._meta.constraints
+        if isinstance(constraint, UniqueConstraint)
+    } | {(other.name,) for other in model._meta.concrete_fields if other.unique}
+    if auto := model._meta.auto_field:
+        unique.discard((auto.name,))
+    if unique != {(field.name,)}:
+        raise ValueError(f"{model.__name__}: {field.name} is not all that is unique.")
+    table, column = quote(model._meta.db_table), quote(field.column)
+    there = f"SELECT 1 FROM {table} there WHERE there.{column} = source.{quote(_alias(field))}"
+    return (
+        f"SELECT * FROM ({select}) source WHERE NOT EXISTS ({there})"
+        f" ON DUPLICATE KEY UPDATE {table}.{column} = {table}.{column}"
+    )
+
+
+def _alias(field: "Field[Any, Any]") -> str:
+    # The prefix keeps an annotation from colliding with a field of the source.
+    return f"put_{field.name}"
 
 
 def _expression(value: Any, field: "Field[Any, Any]") -> Combinable:

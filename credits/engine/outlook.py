@@ -32,6 +32,7 @@ SELECT {sums}, {counts} FROM (
 _DAY = {
     # A moment is stored as UTC text that begins with its day.
     "sqlite": "SUBSTR(lot.expires_at, 1, 10)",
+    "mysql": "CAST(lot.expires_at AS CHAR(10))",
     "postgresql": "TO_CHAR(lot.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
 }
 

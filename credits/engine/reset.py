@@ -21,6 +21,7 @@ from django.db.models.functions.json import JSONObject
 
 from credits.engine import notices
 from credits.engine.allowance import Allowance, of_balance, of_user
+from credits.engine.database import enter_ledger
 from credits.engine.inserting import insert_select, insertion
 from credits.engine.keys import KeyRange
 from credits.engine.statements import Compiled, Statement, compiled, update
@@ -126,6 +127,7 @@ class MonthlyReset:
         count = self._claim.done(within)
         if not count:
             return Tally()
+        enter_ledger(using=self._using)
         self._record.done(within)
         promised = self._promise.done(within)
         [(moved, distance)] = self._sums.rows(within)

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 
 from credits.engine import digest
 from credits.engine.database import attempts
+from credits.engine.inserting import insert_unless_there
 from credits.engine.totals import roll_up
 from credits.exceptions import SealsBroken
 from credits.models import CreditTransaction, DaySeal, SealMark, TotalsMark
@@ -252,5 +253,5 @@ def _settled(*, using: str) -> int:
 
 def _lock_mark(*, using: str) -> SealMark:
     marks = SealMark.objects.using(using)
-    marks.bulk_create([SealMark(pk=1)], ignore_conflicts=True)
+    insert_unless_there(SealMark(pk=1), using=using)
     return marks.select_for_update().get(pk=1)

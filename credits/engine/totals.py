@@ -4,9 +4,9 @@ What the ledger adds up to, month by month, without reading it: totals of all th
 What the two jobs wrote stands in their runs, which count it in the transaction that writes it; only
 what it was worth is counted here. Of everybody else's rows ``roll_up`` counts what is new, by key,
 and ``monthly_totals`` adds what is not counted yet. Keys are
-drawn in order but not committed in order: on PostgreSQL a transaction that is still open may yet
-bring a lower key than one that is there. So the end of the ledger is noted first, and counted once
-every transaction that was open at that moment is over. Nobody waits for anybody.
+drawn in order but not committed in order: on PostgreSQL and MariaDB a transaction that is still
+open may yet bring a lower key than one that is there. So the end of the ledger is noted first, and
+counted once every transaction that was open at that moment is over. Nobody waits for anybody.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ from django.db.models import F, Max
 
 from credits.conf import get_settings
 from credits.engine.database import attempts
+from credits.engine.inserting import insert_unless_there
+from credits.engine.mariadb import gate_of, is_gate_free
 from credits.models import (
     CreditTransaction,
     CreditType,
@@ -62,10 +64,15 @@ _PERIOD = {
     # Django's Python function, for each row.
     "sqlite": "SUBSTR(django_datetime_cast_date({moment}, '{zone}', 'UTC'), 1, 7)",
     "postgresql": "TO_CHAR({moment} AT TIME ZONE '{zone}', 'YYYY-MM')",
+    # Nothing, and refused by its column, where the server was taught no zones: credits.E027.
+    "mysql": "CAST(CONVERT_TZ({moment}, '+00:00', '{zone}') AS CHAR(7))",
 }
 
-# A moment is stored as UTC text that begins with its month.
-_PERIOD_OF_TEXT = "SUBSTR({moment}, 1, 7)"
+# A moment is UTC, and as text it begins with its month.
+_PERIOD_OF_TEXT = {
+    "sqlite": "SUBSTR({moment}, 1, 7)",
+    "mysql": "CAST({moment} AS CHAR(7))",
+}
 
 # Credits, what lots brought, what draws took: each row and each allocation is read once. A run's
 # rows are left to the run, all but what they drew.
@@ -151,13 +158,14 @@ def roll_up(*, using: str) -> int:
 
     What may still be joined by a lower key waits for the next call. Calling again does no harm.
     """
-    is_postgresql = connections[using].vendor == "postgresql"
+    notes_first = {"postgresql": _postgresql_step, "mysql": _mariadb_step}
+    step = notes_first.get(connections[using].vendor)
     counted = 0
     # Twice: what the first noted, the second can mostly count at once.
-    for _ in range(2 if is_postgresql else 1):
+    for _ in range(2 if step else 1):
         for attempt in attempts(using=using):
             with attempt, transaction.atomic(using=using):
-                rows = _postgresql_step(using=using) if is_postgresql else _step(using=using)
+                rows = (step or _step)(using=using)
         counted += rows
     return counted
 
@@ -217,6 +225,23 @@ def _postgresql_step(*, using: str) -> int:
     return counted
 
 
+def _mariadb_step(*, using: str) -> int:
+    # Every writer holds one of two gates before it draws a key. Nobody holds the other one while
+    # the end is read, for it is locked here: who may still bring a key up to it holds this turn's,
+    # and the next turn counts no key before that is free.
+    mark = _lock_mark(using=using)
+    if not is_gate_free(gate_of(mark.next_horizon + 1), using=using):
+        return 0
+    counted = 0
+    if mark.next_through > mark.through:
+        counted = _count_through(mark.next_through, mark, using=using)
+    if (end := _end(using=using)) != mark.next_through:
+        TotalsMark.objects.using(using).filter(pk=mark.pk).update(
+            next_through=end, next_horizon=F("next_horizon") + 1
+        )
+    return counted
+
+
 def _count_through(end: int, mark: TotalsMark, *, using: str) -> int:
     new = _ask(
         _SUMMED.format(parts=_counted("{id} > %s AND {id} <= %s", using=using)),
@@ -243,7 +268,7 @@ def _count_through(end: int, mark: TotalsMark, *, using: str) -> int:
 def _lock_mark(*, using: str) -> TotalsMark:
     """Return the one mark, locked: two who count at once would count twice."""
     marks = TotalsMark.objects.using(using)
-    marks.bulk_create([TotalsMark(pk=1)], ignore_conflicts=True)
+    insert_unless_there(TotalsMark(pk=1), using=using)
     return marks.select_for_update().get(pk=1)
 
 
@@ -260,8 +285,9 @@ def offenders(*, using: str) -> str:
         FROM ({}) counted
     """.format(counted.replace("ORDER BY 1, 2, 3, 4", ""))
     # Rounded: SQLite adds decimals up as floating-point numbers.
+    kind = connections[using].ops.quote_name("type")
     return f"""
-        SELECT period, transaction_type AS "type", credit_type AS pool, currency,
+        SELECT period, transaction_type AS {kind}, credit_type AS pool, currency,
             SUM(count) AS count_off_by, SUM(amount) AS amount_off_by,
             ROUND(SUM(price), 2) AS price_off_by
         FROM ({_KEPT} UNION ALL {turned}) both_ways
@@ -285,8 +311,8 @@ def _runs(*, using: str) -> str:
 def _period(moment: str, *, using: str) -> str:
     vendor, zone = connections[using].vendor, get_settings().period_time_zone
     # The name of a zone that was found, so there is no quote in it.
-    is_text = vendor == "sqlite" and zone == "UTC"
-    return (_PERIOD_OF_TEXT if is_text else _PERIOD[vendor]).format(moment=moment, zone=zone)
+    short = _PERIOD_OF_TEXT.get(vendor) if zone == "UTC" else None
+    return (short or _PERIOD[vendor]).format(moment=moment, zone=zone)
 
 
 def _ask(sql: str, params: Sequence[Any], *, using: str) -> list[Total]:

@@ -3,7 +3,8 @@ The triggers that make the ledger append-only, and the question whether they are
 
 DELETE and TRUNCATE are refused, and so is any UPDATE that names a column other than
 ``remaining_amount`` and ``remaining_price``. ``UPDATE OF`` looks at the columns a statement names,
-so drawing down a lot costs nothing.
+so drawing down a lot costs nothing. MariaDB's triggers compare each column, byte for byte, and none
+of them sees TRUNCATE: ``mariadb_tables`` says what refuses that.
 
 They are created after every migrate, by no migration: on SQLite Django remakes a table to change
 it, and the triggers are lost with the old one. A migrate may also stop, or go back, before a column
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from django.db import connections
 from django.db.models import Model
 
+from credits.engine import mariadb_tables
+from credits.engine.mariadb import is_mariadb
 from credits.models import CreditAllocation, CreditTransaction, DaySeal
 
 CHANGEABLE: dict[type[Model], frozenset[str]] = {
@@ -37,7 +40,13 @@ _PRESENT = {
         WHERE NOT tgisinternal AND tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)
         """,
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    "mysql": """
+        SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+        """,
 }
+
+# As a foreign key would refuse it: an IntegrityError, and no IGNORE of a statement passes it by.
+_MARIADB_REFUSAL = f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1451, MESSAGE_TEXT = '{REFUSAL}'"
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,25 @@ class Trigger:
         those = ", ".join(f'"{column}"' for column in self.columns if column in there)
         event = f"{self.event} OF {those}" if those else self.event
         return f'CREATE TRIGGER "{self.name}" BEFORE {event} ON "{self.table}" {self.action}'
+
+
+@dataclass(frozen=True)
+class MariaDBTrigger(Trigger):
+    """One that compares: MariaDB has no ``UPDATE OF``. It is replaced, so it is never missing."""
+
+    def create(self, there: Collection[str]) -> str:
+        """Return the statement that creates it, or puts it in the place of the one there is."""
+        # As bytes: texts would be compared by the collation of the column, which may know no case.
+        same = " AND ".join(
+            f"BINARY OLD.`{column}` <=> BINARY NEW.`{column}`"
+            for column in self.columns
+            if column in there
+        )
+        refuse = f"IF NOT ({same}) THEN {self.action}; END IF" if same else self.action
+        return (
+            f"CREATE OR REPLACE TRIGGER `{self.name}` BEFORE {self.event} ON `{self.table}`"
+            f" FOR EACH ROW {refuse}"
+        )
 
 
 def expected(*, using: str) -> list[Trigger]:
@@ -100,8 +128,12 @@ def install(*, using: str) -> None:
     """Create the triggers anew; a database without the ledger's tables is left alone."""
     if not has_tables(using=using):
         return
-    drop(using=using)
     connection = connections[using]
+    if is_mariadb(using):
+        mariadb_tables.make(using=using)
+    else:
+        drop(using=using)
+    quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_POSTGRESQL_FUNCTION)
@@ -109,20 +141,33 @@ def install(*, using: str) -> None:
         for trigger in expected(using=using):
             if trigger.table in tables:
                 # Django's introspection asks for far more, and tests install often.
-                cursor.execute(f'SELECT * FROM "{trigger.table}" LIMIT 0')
+                cursor.execute(f"SELECT * FROM {quote(trigger.table)} LIMIT 0")
                 cursor.execute(trigger.create([column[0] for column in cursor.description]))
 
 
 def drop(*, using: str) -> None:
     """Remove the triggers, so that a test database can be flushed; a migrate puts them back."""
     connection = connections[using]
+    quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         tables = _tables(using)
         for trigger in expected(using=using):
             if trigger.table not in tables:
                 continue
             where = f' ON "{trigger.table}"' if connection.vendor == "postgresql" else ""
-            cursor.execute(f'DROP TRIGGER IF EXISTS "{trigger.name}"{where}')
+            cursor.execute(f"DROP TRIGGER IF EXISTS {quote(trigger.name)}{where}")
+
+
+def make_way(*, using: str) -> None:
+    """
+    Take away what would keep a migration from going back; a migrate to the newest puts it back.
+
+    MariaDB drops no column that a generated one is made of, and no table that another refers to;
+    and a trigger that names a column that is gone refuses every UPDATE.
+    """
+    if is_mariadb(using):
+        drop(using=using)
+        mariadb_tables.unmake(using=using)
 
 
 def _tables(using: str) -> set[str]:
@@ -134,6 +179,10 @@ def _guards(model: type[Model], changeable: frozenset[str], vendor: str) -> Iter
     fixed = tuple(
         field.column for field in model._meta.concrete_fields if field.name not in changeable
     )
+    if vendor == "mysql":
+        yield MariaDBTrigger(f"{table}_no_delete", table, "DELETE", _MARIADB_REFUSAL)
+        yield MariaDBTrigger(f"{table}_no_update", table, "UPDATE", _MARIADB_REFUSAL, fixed)
+        return
     if vendor == "postgresql":
         refuse = "EXECUTE FUNCTION credits_refuse_change()"
         yield Trigger(f"{table}_no_truncate", table, "TRUNCATE", f"FOR EACH STATEMENT {refuse}")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from credits.engine.database import ledger_database, retried
+from credits.engine.inserting import insert_unless_there
 from credits.models import JobClaim
 
 LEASE = timedelta(minutes=5)
@@ -49,7 +50,7 @@ class Hold:
     def _take(self, now: datetime) -> bool:
         claims = JobClaim.objects.using(self._using)
         if not claims.filter(pk=self._job).exists():
-            claims.bulk_create([JobClaim(job=self._job)], ignore_conflicts=True)
+            insert_unless_there(JobClaim(job=self._job), using=self._using)
         free = claims.filter(Q(held_until=None) | Q(held_until__lte=now), pk=self._job)
         # Where the answer is lost nobody has the claim, until its lease runs out.
         return bool(free.update(held_until=self._until))

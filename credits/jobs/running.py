@@ -17,7 +17,13 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from credits.engine.database import attempts, ledger_database, lock_job, retried
+from credits.engine.database import (
+    attempts,
+    ledger_database,
+    lock_job,
+    locked_not_for_its_key,
+    retried,
+)
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, NotDue, RunAlreadyActive, RunFailed
 from credits.jobs.chunks import Chunks, Stopped, Watch, added
@@ -194,7 +200,7 @@ def _insert(
             lock_job(record.job, using=using)
             now = timezone.now()
             # Not for its key: those who write rows of a shared run hold that, and wait for it.
-            before = active.select_for_update(no_key=True).first()
+            before = locked_not_for_its_key(active, using=using).first()
             if before and (before.pk, before.started_at) == (record.pk, record.started_at):
                 # The answer to our own commit was lost: this is the run we started.
                 break

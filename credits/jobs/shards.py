@@ -10,8 +10,9 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, check_references, retried
+from credits.engine.database import attempts, check_references, locked_not_for_its_key, retried
 from credits.engine.keys import KeyRange
+from credits.engine.mariadb import is_mariadb
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost
 from credits.jobs.chunks import Chunks, Plan, Watch, added
@@ -68,7 +69,7 @@ class Shard(Chunks):
             self._step += 1
 
     def _take(self, upto: Any) -> bool:
-        return bool(
+        is_ours = bool(
             self._own.filter(chunk_count=self._chunks).update(
                 chunk_count=self._chunks + 1,
                 step=self._step,
@@ -77,6 +78,11 @@ class Shard(Chunks):
                 attempts=0,
             )
         )
+        if is_ours and is_mariadb(self.using):
+            # There each row that refers to the run shares a lock on it until the commit: two that
+            # count on it afterwards would each wait for the other. So one comes behind the other.
+            JobRun.objects.using(self.using).select_for_update().get(pk=self.record.pk)
+        return is_ours
 
     def _is_taken(self) -> bool:
         return self._own.filter(chunk_count=self._chunks + 1).exists()
@@ -134,7 +140,7 @@ class Shard(Chunks):
 
     def _close_if_last(self, now: datetime) -> bool:
         # Of two that end at once, the second waits here and then sees that the first has ended.
-        runs = JobRun.objects.using(self.using).select_for_update(no_key=True)
+        runs = locked_not_for_its_key(JobRun.objects.using(self.using), using=self.using)
         self.record = run = runs.get(pk=self.record.pk)
         if run.status != JobRun.Status.RUNNING:
             raise LeaseLost(run_id=run.pk)

@@ -5,6 +5,7 @@ Arguments are keywords, moments are aware datetimes, credits are whole numbers. 
 repeated with its key returns what the first one wrote; a refused call writes nothing.
 """
 
+from credits.engine.database import enter_ledger
 from credits.ledger.adjusting import adjust, extend
 from credits.ledger.balances import (
     Balance,
@@ -25,6 +26,7 @@ __all__ = [
     "adjust",
     "balance_at",
     "balance_of",
+    "enter_ledger",
     "expiring",
     "extend",
     "grant_bonus",

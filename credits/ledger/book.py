@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 from django.dispatch import Signal
 from django.utils.timezone import is_naive
 
-from credits.engine.database import attempts, ledger_database, lock_key
+from credits.engine.database import attempts, enter_ledger, ledger_database, lock_key
+from credits.engine.inserting import insert_unless_there
 from credits.engine.reset import KEY_PREFIX
 from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
 from credits.ledger.burndown import Draw, share_of
@@ -67,6 +68,7 @@ class Book:
         self._using = ledger_database()
         self._at = at
         self._lots: dict[int, CreditTransaction] = {}
+        self._has_entered = False
         self.balance = self._lock(professional_id)
 
     def _lock(self, professional_id: ProfessionalId) -> CreditBalance:
@@ -76,9 +78,7 @@ class Book:
             return balance
         check_user(professional_id)
         # Two first touches at once: the second waits here and then locks the row of the first.
-        balances.bulk_create(
-            [CreditBalance(professional_id=professional_id)], ignore_conflicts=True
-        )
+        insert_unless_there(CreditBalance(professional_id=professional_id), using=self._using)
         return locked.get()
 
     def earlier(self, idempotency_key: str, **same: object) -> list[CreditTransaction]:
@@ -140,6 +140,9 @@ class Book:
             created_at=self._at,
             **columns,
         )
+        if not self._has_entered:
+            enter_ledger(using=self._using)
+            self._has_entered = True
         row.save(using=self._using, force_insert=True)
         if reason:
             TransactionReason.objects.using(self._using).create(transaction=row, text=reason)

@@ -2,10 +2,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from credits.models.conditions import WithConditions
 from credits.models.runs import JobRun
 
 
-class JobAlert(models.Model):
+class JobAlert(WithConditions):
     """
     One piece of news about a job, told once: that it went wrong, still does, or works again.
 

@@ -3,8 +3,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from credits.models.conditions import WithConditions
 
-class JobPause(models.Model):
+
+class JobPause(WithConditions):
     """A time during which nobody starts a job: who wanted it so, why, and who ended it."""
 
     class Job(models.TextChoices):

@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from credits.models.conditions import WithConditions
+
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def due(self, as_of: datetime) -> Self:
@@ -13,7 +15,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(status=Notice.Status.PENDING, next_attempt_at__lte=as_of)
 
 
-class Notice(models.Model):
+class Notice(WithConditions):
     """
     One e-mail, promised in the transaction that caused it and sent after it.
 

@@ -3,8 +3,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from credits.models.conditions import WithConditions
 
-class JobRun(models.Model):
+
+class JobRun(WithConditions):
     """One execution of a job: what it was asked, how far it came, what it moved."""
 
     class Job(models.TextChoices):

@@ -43,8 +43,9 @@ class TotalsMark(models.Model):
     through = models.BigIntegerField(
         _("through"), default=0, help_text=_("The last transaction that is counted.")
     )
-    # PostgreSQL alone: transactions up to ``next_through`` may be counted once every database
-    # transaction below ``next_horizon`` is over, because no other can still bring a lower key.
+    # PostgreSQL: transactions up to ``next_through`` may be counted once every database transaction
+    # below ``next_horizon`` is over, because no other can still bring a lower key. MariaDB: once
+    # nobody holds the gate of the turn before ``next_horizon``. SQLite needs neither.
     next_through = models.BigIntegerField(_("next through"), default=0)
     next_horizon = models.BigIntegerField(_("next horizon"), default=0)
 

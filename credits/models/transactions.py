@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from credits.models.conditions import WithConditions
+
 
 class TransactionType(models.TextChoices):
     PURCHASE = "purchase", _("purchase")
@@ -36,7 +38,7 @@ class CreditTransactionQuerySet(models.QuerySet["CreditTransaction"]):
         return self.open_lots().filter(expires_at__lte=as_of)
 
 
-class CreditTransaction(models.Model):
+class CreditTransaction(WithConditions):
     """
     One signed movement in the ledger; never edited, never deleted (triggers refuse it).
 

@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from credits.conf import get_settings
 from credits.engine.database import attempts, ledger_database
+from credits.engine.inserting import insert_unless_there
 from credits.exceptions import CreditsError
 from credits.jobs import detached
 from credits.jobs.named import JobName
@@ -119,7 +120,7 @@ def _claim(job: JobName, trigger: str, *, as_of: datetime) -> int:
     for attempt in attempts(using=using):
         with attempt, transaction.atomic(using=using):
             first = JobStart(job=job.value, started_at=as_of, trigger=trigger)
-            starts.bulk_create([first], ignore_conflicts=True)
+            insert_unless_there(first, using=using)
             starts.filter(free, job=job.value).update(started_at=as_of, trigger=trigger)
             last = starts.get(job=job.value)
             is_ours = last.trigger == trigger

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from django.db import DatabaseError, OperationalError, transaction
 
-from credits.ledger import share_of
+from credits.ledger import enter_ledger, share_of
 from credits.models import CreditAllocation, CreditBalance, CreditTransaction
 from homezy.importing.account import Row
 from homezy.importing.documents import UserDocument
@@ -181,7 +181,9 @@ def _create_users(documents: Sequence[UserDocument]) -> dict[str, int]:
 
 def _write_ledgers(ledgers: Sequence[tuple[int, History]], there: _Present) -> None:
     writers = [_LedgerWriter(key, history) for key, history in ledgers]
-    # Balances before the ledger, as every writer does: whoever counts the ledger relies on it.
+    # Announced, and balances before the ledger, as every writer does: whoever counts the ledger
+    # relies on it.
+    enter_ledger(using="default")
     old = [writer.balance() for writer in writers if writer.key in there.balances]
     for balance in old:
         balance.save(force_update=True)

@@ -33,14 +33,14 @@ class TestCheckDatabases:
         assert "import_homezy" in message.hint
 
     def test_refuses_an_engine_that_lacks_what_the_ledger_needs(self, monkeypatch):
-        monkeypatch.setattr(connections["default"], "vendor", "mysql")
-        monkeypatch.setattr(connections["default"], "display_name", "MariaDB")
+        monkeypatch.setattr(connections["default"], "vendor", "oracle")
+        monkeypatch.setattr(connections["default"], "display_name", "Oracle")
 
         (message,) = check_databases()
 
         assert message.id == "credits.E015"
-        assert message.msg.startswith("The ledger cannot be kept in MariaDB: ")
-        assert "PostgreSQL or SQLite" in message.hint
+        assert message.msg.startswith("The ledger cannot be kept in Oracle: ")
+        assert "PostgreSQL, MariaDB or SQLite" in message.hint
 
     def test_refuses_moments_without_a_zone(self, settings):
         settings.USE_TZ = False

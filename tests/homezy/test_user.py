@@ -84,6 +84,8 @@ class TestEmail:
         with pytest.raises(IntegrityError):
             User(email="AISHA@EXAMPLE.COM").save()
 
+    # MariaDB compares it without regard to case: there the unique index alone keeps one address.
+    @pytest.mark.engine("sqlite", "postgresql")
     def test_cannot_be_upper_case_even_by_sql(self):
         aisha = User.objects.create_user(ADDRESS)
 

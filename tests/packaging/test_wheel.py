@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 EXTRAS = {
     *("anymail", "celery", "chat", "cron", "google", "json-logs", "metrics", "mongo-import"),
-    *("postgres", "sentry", "unfold"),
+    *("mariadb", "postgres", "sentry", "unfold"),
 }
 
 NEEDS = {

@@ -1,9 +1,9 @@
 """
-``pytest --engine=sqlite|postgresql``: the suite on either engine, each from nothing to nothing.
+``pytest --engine=sqlite|postgresql|mariadb``: the suite on one engine, from nothing to nothing.
 
 ``@pytest.mark.engine("postgresql")`` says that a test makes sense on that engine alone.
 
-Where PostgreSQL cannot be started its tests are skipped with the reason; under
+Where a server cannot be started its tests are skipped with the reason; under
 ``REQUIRE_SERVICES=1``, which CI sets, that is an error instead.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.mariadb import MariaDBUnavailable, throwaway_mariadb
 from tests.plugins.postgres import PostgreSQLUnavailable, throwaway_cluster
 
 _unavailable = pytest.StashKey[str]()
@@ -39,6 +40,7 @@ def _sqlite() -> Iterator[str]:
 ENGINES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "sqlite": _sqlite,
     "postgresql": throwaway_cluster,
+    "mariadb": throwaway_mariadb,
 }
 
 
@@ -63,7 +65,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     engine = early_config.known_args_namespace.engine
     try:
         url = stack.enter_context(ENGINES[engine]())
-    except PostgreSQLUnavailable as error:
+    except (PostgreSQLUnavailable, MariaDBUnavailable) as error:
         if os.environ.get("REQUIRE_SERVICES") == "1":
             raise pytest.UsageError(f"--engine={engine}: {error}") from error
         early_config.stash[_unavailable] = str(error)
@@ -76,7 +78,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
-        "markers", "engine(name): a test for this engine alone; left out of the other's session."
+        "markers", "engine(name): a test for this engine alone; left out of the others' sessions."
     )
 
 
@@ -86,7 +88,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of the other engine."""
+    """Leave out the tests of the other engines."""
     engine = config.getoption("engine")
     config.hook.pytest_deselected(items=[item for item in items if not _is_for(item, engine)])
     items[:] = [item for item in items if _is_for(item, engine)]

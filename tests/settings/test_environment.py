@@ -259,7 +259,7 @@ class TestOtherDatabases:
             "djongo://localhost/credits",
             "mongodb://aisha:secret@localhost/credits",
             "mongodb+srv://aisha:secret@localhost/credits",
-            "mysql://aisha:secret@localhost/credits",
+            "oracle://aisha:secret@localhost/credits",
             "credits.sqlite3",
         ],
     )
@@ -269,7 +269,7 @@ class TestOtherDatabases:
 
         sentence = str(refused.value)
         assert sentence.startswith("DATABASE_URL is a ")
-        assert "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME" in sentence
+        assert "sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://" in sentence
         assert "import_homezy" in sentence
         assert "secret" not in sentence
 
@@ -329,5 +329,54 @@ class TestBroker:
 
         with pytest.raises(ImproperlyConfigured, match="^CELERY_BROKER_URL is a ") as refused:
             environment.broker()
+
+        assert "secret" not in str(refused.value)
+
+
+class TestMariaDB:
+    @pytest.mark.parametrize("scheme", ["mysql", "mariadb"])
+    def test_is_a_url(self, scheme):
+        settings = environment.database(f"{scheme}://aisha:s%40cret@db.example:3307/credits")
+
+        assert settings["ENGINE"] == "django.db.backends.mysql"
+        known = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+        assert [settings[key] for key in known] == [
+            *("credits", "aisha", "s@cret", "db.example", "3307")
+        ]
+
+    def test_begins_each_connection_as_the_ledger_needs_it(self):
+        options = environment.database("mysql://db.example/credits")["OPTIONS"]
+
+        assert options["charset"] == "utf8mb4"
+        assert options["isolation_level"] == "read committed"
+        assert "STRICT_TRANS_TABLES,SIMULTANEOUS_ASSIGNMENT" in options["init_command"]
+        assert "ssl" not in options
+
+    def test_may_be_a_socket(self):
+        settings = environment.database("mysql://root@/credits?unix_socket=%2Frun%2Fmysqld.sock")
+
+        assert (settings["HOST"], settings["USER"]) == ("/run/mysqld.sock", "root")
+
+    def test_may_be_asked_for_over_tls(self):
+        settings = environment.database("mysql://db.example/credits?ssl_ca=/etc/ca.pem")
+
+        assert settings["OPTIONS"]["ssl"] == {"ca": "/etc/ca.pem"}
+
+    def test_must_name_a_database(self):
+        with pytest.raises(ImproperlyConfigured, match="names no MariaDB database"):
+            environment.database("mysql://db.example")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "mysql://aisha:secret@db.example:many/credits",
+            "mysql://aisha:secret@db.example/credits?colour=secret",
+            "mysql://aisha:secret@db.example/credits?colour",
+            "mysql://aisha:secret@db.example/credits/more",
+        ],
+    )
+    def test_that_is_no_url_is_refused_without_its_password(self, url):
+        with pytest.raises(ImproperlyConfigured, match="not a URL that MariaDB") as refused:
+            environment.database(url)
 
         assert "secret" not in str(refused.value)

@@ -4,9 +4,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
-from credits.engine import totals, triggers
+from credits.engine import mariadb_tables, totals, triggers
 from credits.engine.audit import Finding, findings
 from credits.engine.database import ledger_database
+from credits.engine.mariadb import is_mariadb
 from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import SealReport
 from credits.management import seal_report
@@ -62,6 +63,7 @@ exit codes:
                     self._say(f"Recounted {recounted:,} transactions into the monthly totals.")
             found = [self._told(finding) for finding in findings(using=using, most=MOST_SHOWN)]
             missing = triggers.missing(using=using)
+            lacking = mariadb_tables.lacking(using=using) if is_mariadb(using) else []
             sealed = ask_seals(using) if ask_seals else None
         except DatabaseError as error:
             raise CommandError(database_refused(error)) from error
@@ -69,6 +71,9 @@ exit codes:
             self._say(f"ok      triggers: {_TRIGGERS}")
         for name in missing:
             self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
+        for phrase in lacking:
+            self._say(f"BROKEN  triggers: {phrase}; manage.py migrate mends it")
+        missing += lacking
         for line in seal_report.lines(sealed) if sealed else ():
             self._say(line)
 

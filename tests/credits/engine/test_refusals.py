@@ -84,7 +84,7 @@ class TestAColumnThatMayChange:
         with pytest.raises(DatabaseError, match=REFUSED):
             execute(
                 "UPDATE credits_credittransaction"
-                " SET remaining_amount = remaining_amount, amount = amount"
+                " SET remaining_amount = remaining_amount, amount = amount + 1"
             )
 
 

@@ -117,7 +117,7 @@ class TestRollUp:
 
         assert [(row.period, row.amount) for row in totals()] == [("2026-01", 5), ("2026-03", 30)]
 
-    @pytest.mark.engine("postgresql")
+    @pytest.mark.engine("postgresql", "mariadb")
     def test_waits_for_a_lower_key_that_is_not_committed(self):
         slow, fast = make_professional(), make_professional()
         count_up()
@@ -145,7 +145,7 @@ class TestRollUp:
         assert count_up() == 2
         assert sum(row.amount for row in totals()) == 18
 
-    @pytest.mark.engine("postgresql")
+    @pytest.mark.engine("postgresql", "mariadb")
     def test_waits_for_a_lower_key_of_a_transaction_that_began_last(self):
         # The one that is done has the lower transaction id and the higher key.
         slow, fast = make_professional(paid=1), make_professional(paid=1)

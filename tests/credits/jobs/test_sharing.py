@@ -39,7 +39,7 @@ from tests.factories import (
 from tests.faults import Fault, lost_answers, passing_error
 from tests.processes import Child, die, run_in_child, stop
 from tests.tampering import poison
-from tests.threads import Knock, Pause, at_once, threads
+from tests.threads import Knock, Pause, at_once, in_double_quotes, threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -566,7 +566,7 @@ class TestAnError:
     @staticmethod
     def _broken() -> Any:
         def fail(execute: Any, sql: str, *args: Any) -> Any:
-            if WRITTEN in sql:
+            if WRITTEN in in_double_quotes(sql):
                 raise MemoryError("no memory left")
             return execute(sql, *args)
 
