@@ -196,6 +196,10 @@ def behind() -> Finding:
     complaints = [] if _holds("--seals") else ["verify_credits complains of honest books"]
     unseen = 0
     for change in (*BREAKING, *FORGERIES):
+        if connection.vendor == "mysql":
+            # To take the guards down commits there: the change before cannot be taken back.
+            clear()
+            people = two_sealed_days(first=timezone.now() - A_DAY)
         with transaction.atomic():
             with guards_down():
                 change(*people)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.db import connection
+
 from credits.ledger import adjust, extend, grant_bonus, purchase, refund, spend
 from credits.models import (
     CreditBalance,
@@ -119,10 +121,12 @@ def give_all(
         )
         setattr(balance, pool, getattr(balance, pool) + amount)
         balance.lifetime_earned += amount
+    # MariaDB knows no more than that some key is there.
+    by_name = connection.features.supports_update_conflicts_with_target
     CreditBalance.objects.bulk_create(
         own.values(),
         update_conflicts=True,
-        unique_fields=["professional"],
+        unique_fields=["professional"] if by_name else None,
         update_fields=["free_credits", "paid_credits", "lifetime_earned"],
     )
     return CreditTransaction.objects.bulk_create(rows)

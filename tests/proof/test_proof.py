@@ -70,6 +70,8 @@ def test_bad_rows_stop_nobody_else(name):
     assert bad_rows(name, professionals=400).against == []
 
 
+# A MariaDB whose disk is full waits for room; it does not fail.
+@pytest.mark.engine("sqlite", "postgresql")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_full_disk_is_a_clean_failure(name):
     try:

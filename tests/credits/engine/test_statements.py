@@ -51,6 +51,8 @@ class TestStatement:
             keys[1:2],
         ] * 2
 
+    # MariaDB keeps no key of zero, and Django asks for none there.
+    @pytest.mark.engine("sqlite", "postgresql")
     def test_takes_zero_for_a_bound_and_not_for_an_open_end(self):
         make_professional()
         statement = Statement(select_keys, using="default")
@@ -113,8 +115,9 @@ class TestStatement:
 
         [(after, upto)] = statement.rows(KeyRange(key, key))
 
-        # SQLite has no type for it: 32 hexadecimal digits.
-        assert after == upto == (key.hex if connection.vendor == "sqlite" else key)
+        # SQLite has no type for it: 32 hexadecimal digits. MariaDB has one, and is given a text.
+        stored = {"sqlite": key.hex, "mysql": str(key)}
+        assert after == upto == stored.get(connection.vendor, key)
 
 
 class TestCompiled:
