@@ -53,9 +53,9 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(cause, sqlite3.Error):
         # The primary code is the low byte; SQLITE_BUSY_SNAPSHOT and its kin are above it.
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
-    # A connection that broke carries no state of the server's; class 08 says so in words.
     if (number := mariadb.error_number(cause)) is not None:
         return number in mariadb.TRANSIENT
+    # A connection that broke carries no state of the server's; class 08 says so in words.
     state = getattr(cause, "sqlstate", None)
     return state is None or state in _TRANSIENT_SQLSTATES or state.startswith("08")
 

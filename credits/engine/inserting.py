@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import Expression, Field, Model, QuerySet, UniqueConstraint, Value
 from django.db.models.expressions import Combinable
@@ -11,8 +10,9 @@ from django.db.models.fields import NOT_PROVIDED
 from django.db.models.functions import Cast
 from django.db.models.sql import InsertQuery
 
+from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.mariadb import is_mariadb
-from credits.engine.statements import Compiled, compiled
+from credits.engine.statements import Compiled, Statement, compiled
 
 
 def insert_select(
@@ -36,13 +36,11 @@ def insert_select(
     Raises:
         ValueError: a column was forgotten.
     """
-    try:
-        sql, params = insertion(model, source, columns, using=using, unless_taken=unless_taken)
-    except EmptyResultSet:
-        return 0
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, params)
-        return int(cursor.rowcount)
+
+    def of_all(within: KeyRange) -> Compiled:
+        return insertion(model, source, columns, using=using, unless_taken=unless_taken)
+
+    return Statement(of_all, using=using).done(EVERYBODY)
 
 
 def insertion(

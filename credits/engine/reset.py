@@ -32,6 +32,8 @@ KEY_PREFIX = "reset:"
 
 _CHANGE = F("free_credits") - F("free_before_reset")
 
+_LACKS = Q(credit_balance__isnull=True)
+
 
 def without_balance(eligible: QuerySet[Any]) -> QuerySet[Any]:
     """Return the eligible professionals who have no balance row yet."""
@@ -42,9 +44,7 @@ def not_reset(eligible: QuerySet[Any], *, period: str) -> QuerySet[Any]:
     """Return the eligible professionals who were not reset in ``period`` yet."""
     # An outer join by the keys, whose cost is known. With NOT EXISTS, right after a reset of which
     # its statistics know nothing, PostgreSQL compares every user with every balance.
-    return eligible.filter(
-        Q(credit_balance__isnull=True) | Q(credit_balance__last_reset_period__lt=period)
-    )
+    return eligible.filter(_waits(period))
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,17 @@ class Standing:
 
 def standing(eligible: QuerySet[Any], *, period: str) -> Standing:
     """Count how far the reset of ``period`` has come, in one reading."""
-    lacks = Q(credit_balance__isnull=True)
-    waits = lacks | Q(credit_balance__last_reset_period__lt=period)
     return Standing(
         **eligible.aggregate(
             found=Count("pk"),
-            lacking=Count("pk", filter=lacks),
-            waiting=Count("pk", filter=waits),
+            lacking=Count("pk", filter=_LACKS),
+            waiting=Count("pk", filter=_waits(period)),
         )
     )
+
+
+def _waits(period: str) -> Q:
+    return _LACKS | Q(credit_balance__last_reset_period__lt=period)
 
 
 def open_balances(eligible: QuerySet[Any], within: KeyRange, *, using: str) -> int:
@@ -97,12 +99,7 @@ class MonthlyReset:
     """The reset of a run's period: its statements, compiled once for all chunks."""
 
     def __init__(
-        self,
-        eligible: QuerySet[Any],
-        *,
-        run: JobRun,
-        free_credits: Allowance,
-        using: str,
+        self, eligible: QuerySet[Any], *, run: JobRun, free_credits: Allowance, using: str
     ) -> None:
         """
         Args:
@@ -186,11 +183,7 @@ class MonthlyReset:
         )
 
     def _promising(self, within: KeyRange) -> Compiled:
-        return notices.resets(
-            self._claimed(within),
-            run=self._run,
-            using=self._using,
-        )
+        return notices.resets(self._claimed(within), run=self._run, using=self._using)
 
     def _summing(self, within: KeyRange) -> Compiled:
         changes = self._claimed(within).annotate(credits_change=_CHANGE)

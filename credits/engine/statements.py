@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import QuerySet, Value
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import Query, UpdateQuery
 
 from credits.engine.keys import KeyRange
 from credits.models import CreditBalance
@@ -93,9 +93,7 @@ def compiled(rows: QuerySet[Any, Any], *, using: str) -> Compiled:
     Raises:
         EmptyResultSet: no row can match, so there is no SQL to run.
     """
-    # as_sql() of the query itself would compile for the default database.
-    sql, params = rows.query.get_compiler(using).as_sql()
-    return sql, tuple(params)
+    return _as_sql(rows.query, using=using)
 
 
 def update(rows: QuerySet[Any, Any], *, using: str, **values: Any) -> Compiled:
@@ -107,5 +105,10 @@ def update(rows: QuerySet[Any, Any], *, using: str, **values: Any) -> Compiled:
     """
     query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
     query.add_update_values(values)
+    return _as_sql(query, using=using)
+
+
+def _as_sql(query: Query, *, using: str) -> Compiled:
+    # as_sql() of the query itself would compile for the default database.
     sql, params = query.get_compiler(using).as_sql()
     return sql, tuple(params)

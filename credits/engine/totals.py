@@ -3,10 +3,12 @@ What the ledger adds up to, month by month, without reading it: totals of all th
 
 What the two jobs wrote stands in their runs, which count it in the transaction that writes it; only
 what it was worth is counted here. Of everybody else's rows ``roll_up`` counts what is new, by key,
-and ``monthly_totals`` adds what is not counted yet. Keys are
-drawn in order but not committed in order: on PostgreSQL and MariaDB a transaction that is still
-open may yet bring a lower key than one that is there. So the end of the ledger is noted first, and
-counted once every transaction that was open at that moment is over. Nobody waits for anybody.
+and ``monthly_totals`` adds what is not counted yet.
+
+Keys are drawn in order but not committed in order: on PostgreSQL and MariaDB a transaction that is
+still open may yet bring a lower key than one that is there. So the end of the ledger is noted
+first, and counted once every transaction that was open at that moment is over. Nobody waits for
+anybody.
 """
 
 from collections.abc import Sequence

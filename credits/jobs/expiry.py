@@ -54,7 +54,7 @@ def expire_credits(
         watch=watch,
     ) as run:
         plan = plan_expiry(as_of=as_of, professionals=professionals, limit=limit)
-        prospect = retried(lambda: plan.look(EVERYBODY), using=run.using)
+        prospect = plan.look(EVERYBODY)
         watch.found(prospect.found)
         for step in prospect.steps(run.record):
             run.work_through(step.keys, step.act, size=chunk_size or get_settings().chunk_size)
@@ -76,7 +76,8 @@ def plan_expiry(
         return [Step(owners, write_off.expire_chunk)]
 
     def look(within: KeyRange) -> Prospect:
-        return Prospect(due.filter(within.on("professional")).count(), steps)
+        inside = due.filter(within.on("professional"))
+        return Prospect(retried(inside.count, using=due.db), steps)
 
     return Plan(owners, look)
 

@@ -69,7 +69,7 @@ def reset_monthly_credits(
         even_if_paused=even_if_paused,
         watch=watch,
     ) as run:
-        prospect = retried(lambda: plan.look(EVERYBODY), using=run.using)
+        prospect = plan.look(EVERYBODY)
         watch.found(prospect.found)
         if not prospect.found and professionals is None:
             run.warn(NOBODY)
@@ -110,7 +110,8 @@ def plan_reset(
         ]
 
     def look(within: KeyRange) -> Prospect:
-        standing = reset.standing(eligible.filter(within.on("pk")), period=period)
+        inside = eligible.filter(within.on("pk"))
+        standing = retried(lambda: reset.standing(inside, period=period), using=using)
         return Prospect(standing.found, partial(steps, standing))
 
     return Plan(eligible.values_list("pk", flat=True), look)

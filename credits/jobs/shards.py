@@ -56,8 +56,7 @@ class Shard(Chunks):
     def go_through(self, plan: Plan) -> None:
         """Do what is left of the plan in this range."""
         after, upto = self.shard.cursor, _key(self.shard.upto)
-        whole = KeyRange(_key(self.shard.after), upto)
-        prospect = retried(lambda: plan.look(whole), using=self.using)
+        prospect = plan.look(KeyRange(_key(self.shard.after), upto))
         for step in prospect.steps(self.record)[self._step :]:
             self.work_through(
                 step.keys,
