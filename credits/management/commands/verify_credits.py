@@ -67,13 +67,13 @@ exit codes:
             sealed = ask_seals(using) if ask_seals else None
         except DatabaseError as error:
             raise CommandError(database_refused(error)) from error
-        if not missing:
-            self._say(f"ok      triggers: {_TRIGGERS}")
         for name in missing:
             self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
         for phrase in lacking:
             self._say(f"BROKEN  triggers: {phrase}; manage.py migrate mends it")
         missing += lacking
+        if not missing:
+            self._say(f"ok      triggers: {_TRIGGERS}")
         for line in seal_report.lines(sealed) if sealed else ():
             self._say(line)
 
