@@ -1,6 +1,5 @@
 """Take note of a month that was missed: why nothing else needs doing is asked, and kept."""
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
@@ -8,24 +7,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from credits.admin.reasons import ReasonForm
 from credits.admin.running import may_run, run_url
 from credits.admin.skin import ModelAdmin
 from credits.engine.database import database_now, ledger_database
 from credits.jobs.passing import acknowledge_missed
-from credits.jobs.pausing import LONGEST_REASON
 from credits.models import JobRun
-
-
-class AcknowledgeForm(forms.Form):
-    """Why nothing else needs doing about a missed month."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=LONGEST_REASON,
-        help_text=gettext_lazy("Kept with the run, and logged: name nobody in it."),
-    )
 
 
 class Acknowledge(ModelAdmin):
@@ -47,9 +35,12 @@ class Acknowledge(ModelAdmin):
         if not acknowledge_url(request, run):
             self.message_user(request, _("There is nothing to acknowledge."), messages.WARNING)
             return HttpResponseRedirect(run_url(run))
-        form = AcknowledgeForm(request.POST if request.method == "POST" else None)
+        form = ReasonForm(
+            request.POST if request.method == "POST" else None,
+            told=_("Kept with the run, and logged: name nobody in it."),
+        )
         if form.is_valid():
-            self._acknowledge(request, run, " ".join(form.cleaned_data["reason"].split()))
+            self._acknowledge(request, run, form.cleaned_data["reason"])
             return HttpResponseRedirect(run_url(run))
         request.current_app = self.admin_site.name
         return TemplateResponse(

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
@@ -12,25 +11,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils.formats import localize
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from credits.admin.read_only import ReadOnlyAdmin
+from credits.admin.reasons import ReasonForm
 from credits.admin.running import may_run
 from credits.admin.skin import ModelAdmin
 from credits.engine.database import database_now, ledger_database
 from credits.exceptions import AlreadyPaused
-from credits.jobs.pausing import LONGEST_REASON, pause_job, pause_of, pauses, resume_job
+from credits.jobs.pausing import pause_job, pause_of, pauses, resume_job
 from credits.models import JobPause
-
-
-class PauseForm(forms.Form):
-    """Why a job is paused."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=LONGEST_REASON,
-        help_text=gettext_lazy("Shown wherever the job is, until somebody resumes it."),
-    )
 
 
 class PauseAndResume(ModelAdmin):
@@ -47,7 +36,10 @@ class PauseAndResume(ModelAdmin):
             raise PermissionDenied
         if job not in JobPause.Job.values:
             raise Http404
-        form = PauseForm(request.POST if request.POST.get("act") == "pause" else None)
+        form = ReasonForm(
+            request.POST if request.POST.get("act") == "pause" else None,
+            told=_("Shown wherever the job is, until somebody resumes it."),
+        )
         if request.POST.get("act") == "resume":
             self._resume(request, job)
             return self._back()
@@ -73,7 +65,7 @@ class PauseAndResume(ModelAdmin):
         try:
             pause = pause_job(
                 job,
-                reason=" ".join(reason.split()),
+                reason=reason,
                 actor_id=request.user.pk,
                 at=database_now(using=ledger_database()),
             )
