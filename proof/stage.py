@@ -75,27 +75,23 @@ def guards_aside() -> Iterator[None]:
 
     from credits.engine import triggers
 
+    aside, back = _GUARDS[connection.vendor]
+    # PostgreSQL's replica fires none of them; elsewhere the ledger's have to go.
+    have_to_go = connection.vendor != "postgresql"
+    if have_to_go:
+        triggers.drop(using="default")
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # As a replica does.
-            cursor.execute("SET session_replication_role = replica")
-            try:
-                yield
-            finally:
-                cursor.execute("RESET session_replication_role")
-        elif connection.vendor == "mysql":
-            triggers.drop(using="default")
-            cursor.execute("SET foreign_key_checks = 0")
-            try:
-                yield
-            finally:
-                cursor.execute("SET foreign_key_checks = 1")
+        cursor.execute(aside)
+        try:
+            yield
+        finally:
+            cursor.execute(back)
+            if have_to_go:
                 triggers.install(using="default")
-        else:
-            triggers.drop(using="default")
-            cursor.execute("PRAGMA foreign_keys = OFF")
-            try:
-                yield
-            finally:
-                cursor.execute("PRAGMA foreign_keys = ON")
-                triggers.install(using="default")
+
+
+_GUARDS = {
+    "postgresql": ("SET session_replication_role = replica", "RESET session_replication_role"),
+    "mysql": ("SET foreign_key_checks = 0", "SET foreign_key_checks = 1"),
+    "sqlite": ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON"),
+}

@@ -1,12 +1,13 @@
 """What tests are made of: moments as constants, professionals with a given amount of credits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
 from django.db import connection
+from django.db.models import Model
 
 from credits.ledger import adjust, extend, grant_bonus, purchase, refund, spend
 from credits.models import (
@@ -121,15 +122,21 @@ def give_all(
         )
         setattr(balance, pool, getattr(balance, pool) + amount)
         balance.lifetime_earned += amount
+    upsert(own.values(), ["free_credits", "paid_credits", "lifetime_earned"])
+    return CreditTransaction.objects.bulk_create(rows)
+
+
+def upsert(rows: Collection[Model], columns: list[str]) -> None:
+    """Insert rows of one model; where the key is there, update these columns."""
+    (model,) = {type(row) for row in rows}
     # MariaDB knows no more than that some key is there.
     by_name = connection.features.supports_update_conflicts_with_target
-    CreditBalance.objects.bulk_create(
-        own.values(),
+    model._base_manager.bulk_create(
+        rows,
         update_conflicts=True,
-        unique_fields=["professional"] if by_name else None,
-        update_fields=["free_credits", "paid_credits", "lifetime_earned"],
+        unique_fields=[model._meta.pk.name] if by_name else None,
+        update_fields=columns,
     )
-    return CreditTransaction.objects.bulk_create(rows)
 
 
 def use(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.db import connection
 
@@ -30,13 +31,13 @@ def _let_be_altered() -> None:
 
 
 @contextmanager
-def _unchecked_sqlite() -> Iterator[None]:
+def _told(aside: str, back: str) -> Iterator[None]:
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        cursor.execute(aside)
         try:
             yield
         finally:
-            cursor.execute("PRAGMA ignore_check_constraints = OFF")
+            cursor.execute(back)
 
 
 @contextmanager
@@ -56,20 +57,12 @@ def _unchecked_postgresql() -> Iterator[None]:
             cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {definition} NOT VALID')
 
 
-@contextmanager
-def _unchecked_mariadb() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("SET check_constraint_checks = 0")
-        try:
-            yield
-        finally:
-            cursor.execute("SET check_constraint_checks = 1")
-
-
 _UNCHECKED = {
-    "sqlite": _unchecked_sqlite,
+    "sqlite": partial(
+        _told, "PRAGMA ignore_check_constraints = ON", "PRAGMA ignore_check_constraints = OFF"
+    ),
     "postgresql": _unchecked_postgresql,
-    "mysql": _unchecked_mariadb,
+    "mysql": partial(_told, "SET check_constraint_checks = 0", "SET check_constraint_checks = 1"),
 }
 
 

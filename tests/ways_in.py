@@ -8,6 +8,7 @@ from django.db.models.functions import Upper
 
 from credits.engine.triggers import CHANGEABLE
 from credits.models import CreditTransaction, DaySeal
+from tests import factories
 
 REFUSED = "append-only"
 
@@ -102,14 +103,7 @@ def upsert(model: type[Model]) -> None:
     rows = list(model.objects.all())
     for row in rows:
         change(row)
-    # MariaDB knows no more than that some key is there.
-    by_name = connection.features.supports_update_conflicts_with_target
-    model.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=[model._meta.pk.name] if by_name else None,
-        update_fields=[column_of(model)],
-    )
+    factories.upsert(rows, [column_of(model)])
 
 
 ORM: dict[str, Callable[[type[Model]], object]] = {

@@ -10,7 +10,6 @@ from django.urls import reverse
 
 from credits.jobs.passing import acknowledge_missed
 from credits.models import JobRun
-from homezy.models import User
 from tests.factories import MARCH, make_run, make_user
 
 pytestmark = pytest.mark.django_db
@@ -20,10 +19,9 @@ MISSED = "did not happen for 2026-02"
 
 
 @pytest.fixture
-def operator(client: Client, clock) -> Client:
+def operator(clock, operator: Client) -> Client:
     clock(MARCH)
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
+    return operator
 
 
 @pytest.fixture

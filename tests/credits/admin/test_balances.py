@@ -21,12 +21,6 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
-@pytest.fixture
 def aisha() -> User:
     return make_professional(
         free=30, email="aisha@example.com", business_name="Aisha <b>Paints</b>"

@@ -16,7 +16,6 @@ from django.utils import timezone
 from credits.admin import dashboard as module
 from credits.models import JobRun
 from credits.reports import outstanding
-from homezy.models import User
 from tests.factories import buy, give_lot, make_notice, make_professional, make_run, make_user
 
 pytestmark = pytest.mark.django_db
@@ -46,12 +45,6 @@ def forget():
     cache.clear()
     yield
     cache.clear()
-
-
-@pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ MODELS = ["notice", "suppressedaddress", "noticeoptout"]
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
-@pytest.fixture
 def aisha() -> User:
     """A professional with a row of every kind the pages show."""
     aisha = make_professional(email="aisha@example.com")

@@ -16,12 +16,6 @@ MODELS = ["creditbalance", "credittransaction", "jobrun"]
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
-@pytest.fixture
 def aisha() -> User:
     """A professional with a row of every kind the pages show."""
     aisha = make_professional(free=30, paid=50, email="aisha@example.com")

@@ -10,7 +10,6 @@ from django.urls import reverse
 
 from credits.jobs.pausing import pause_job, pause_of
 from credits.models import JobPause, JobRun
-from homezy.models import User
 from tests.factories import MARCH, make_user
 
 pytestmark = pytest.mark.django_db
@@ -22,10 +21,9 @@ SENDING = JobPause.Job.SENDING
 
 
 @pytest.fixture
-def operator(client: Client, clock) -> Client:
+def operator(clock, operator: Client) -> Client:
     clock(MARCH)
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
+    return operator
 
 
 @pytest.fixture

@@ -8,19 +8,12 @@ from django.urls import reverse
 
 from credits.admin.previews import darkened, lightened
 from credits.models import Notice
-from homezy.models import User
 from tests.factories import make_professional, make_user
 
 pytestmark = pytest.mark.django_db
 
 PAGE = reverse("admin:credits_notice_preview")
 FRAME = reverse("admin:credits_notice_preview_html")
-
-
-@pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
 
 
 def login_with(client: Client, *codenames: str, email: str = "clerk@example.com") -> None:

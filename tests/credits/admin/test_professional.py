@@ -26,12 +26,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
-@pytest.fixture
 def aisha() -> User:
     """A professional with a row of every kind the page shows."""
     aisha = make_professional(

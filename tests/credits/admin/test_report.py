@@ -24,12 +24,6 @@ def present(clock):
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
-@pytest.fixture
 def aisha() -> User:
     aisha = make_professional(free=30, paid=50, at=JANUARY)
     use(aisha, 40, at=MARCH)

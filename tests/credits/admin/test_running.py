@@ -35,12 +35,6 @@ def broken_rule() -> None:
     raise KeyError("no such flag")
 
 
-@pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directory of what processes say, empty at first."""

@@ -21,12 +21,6 @@ Status = JobRun.Status
 LIST = reverse("admin:credits_jobrun_changelist")
 
 
-@pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
 def page_of(run: JobRun) -> str:
     return reverse("admin:credits_jobrun_change", args=[run.pk])
 

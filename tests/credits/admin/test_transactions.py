@@ -33,12 +33,6 @@ EXPORT = reverse("admin:credits_credittransaction_export")
 
 
 @pytest.fixture
-def operator(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("operator@example.com", "secret"))
-    return client
-
-
-@pytest.fixture
 def aisha() -> User:
     return make_professional(free=30, paid=50, email="aisha@example.com")
 
