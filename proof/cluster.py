@@ -7,7 +7,8 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection, connections
 
-from tests.plugins.postgres import PLACE, Server, throwaway_server
+from tests.plugins.postgres import Server, throwaway_server
+from tests.plugins.servers import PLACE
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 """As in production: what was acknowledged is on the disk."""

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.mariadb import MariaDBUnavailable, throwaway_mariadb
-from tests.plugins.postgres import PostgreSQLUnavailable, throwaway_cluster
+from tests.plugins.mariadb import throwaway_mariadb
+from tests.plugins.postgres import throwaway_cluster
+from tests.plugins.servers import ServerUnavailable
 
 _unavailable = pytest.StashKey[str]()
 
@@ -65,7 +66,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     engine = early_config.known_args_namespace.engine
     try:
         url = stack.enter_context(ENGINES[engine]())
-    except (PostgreSQLUnavailable, MariaDBUnavailable) as error:
+    except ServerUnavailable as error:
         if os.environ.get("REQUIRE_SERVICES") == "1":
             raise pytest.UsageError(f"--engine={engine}: {error}") from error
         early_config.stash[_unavailable] = str(error)

@@ -9,18 +9,15 @@ Proofs use it as the test suite does::
 
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.plugins.postgres import PLACE, START_TIMEOUT
+from tests.plugins.servers import PLACE, ServerUnavailable, ThrowawayServer, throwaway
 
 FAST = {
     "innodb_flush_method": "nosync",
@@ -43,7 +40,7 @@ _OURS = {
 }
 
 
-class MariaDBUnavailable(Exception):
+class MariaDBUnavailable(ServerUnavailable):
     """No server can be started here; the text says why and what would help."""
 
 
@@ -52,8 +49,7 @@ def throwaway_mariadb(parameters: Mapping[str, str] = FAST) -> Iterator[str]:
     """
     Start a fresh server, yield the URL of its empty database, and remove all of it.
 
-    It listens on a Unix socket alone. On Linux the server dies with the thread that started it,
-    however that ends; only after a ``kill -9`` does its directory under /tmp stay behind.
+    It listens on a Unix socket alone.
 
     Args:
         parameters: MariaDB's variables; the default gives safety up for speed.
@@ -65,22 +61,16 @@ def throwaway_mariadb(parameters: Mapping[str, str] = FAST) -> Iterator[str]:
         yield server.url
 
 
-@contextmanager
 def throwaway_mariadb_server(
     parameters: Mapping[str, str] = FAST, *, within: Path = PLACE
-) -> Iterator["MariaDBServer"]:
+) -> AbstractContextManager["MariaDBServer"]:
     """Do what ``throwaway_mariadb`` does, and yield the server, which can crash and come back."""
     programs = find_programs()
-    with tempfile.TemporaryDirectory(prefix="credits-maria-", dir=within) as name:
-        directory = Path(name)
-        prefix = _prefix(directory)
-        _create(programs, directory, prefix)
-        server = MariaDBServer(programs, directory, prefix, parameters)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.crash()
+    return throwaway(
+        lambda directory: MariaDBServer(programs, directory, parameters),
+        prefix="credits-maria-",
+        within=within,
+    )
 
 
 def find_programs() -> dict[str, str]:
@@ -108,60 +98,21 @@ def find_programs() -> dict[str, str]:
     return found
 
 
-def _prefix(directory: Path) -> list[str]:
-    """Return what goes before a command so that it runs unprivileged and dies with this process."""
-    if shutil.which("setpriv") is None:
-        return []
-    prefix = ["setpriv", "--pdeathsig", "KILL"]
-    if os.geteuid() == 0:
-        # MariaDB refuses to run as root.
-        users = {user.pw_name for user in pwd.getpwall()}
-        user = pwd.getpwnam("mysql" if "mysql" in users else "nobody")
-        os.chown(directory, user.pw_uid, user.pw_gid)
-        prefix += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return prefix
+class MariaDBServer(ThrowawayServer):
+    """A MariaDB on a directory of its own; it crashes by being killed."""
 
-
-def _create(programs: Mapping[str, str], directory: Path, prefix: list[str]) -> None:
-    result = subprocess.run(
-        [
-            *prefix,
-            programs["mariadb-install-db"],
-            "--no-defaults",
-            f"--datadir={directory / 'data'}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            # A server that starts clears its own away, and another's with it.
-            f"--tmpdir={directory}",
-            *_arguments(FAST),
-        ],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise MariaDBUnavailable(f"mariadb-install-db failed: {result.stderr.strip()}")
-
-
-class MariaDBServer:
-    """A server on a directory of its own."""
+    name = "MariaDB"
+    account = "mysql"
+    stop = signal.SIGKILL
+    unavailable = MariaDBUnavailable
 
     def __init__(
-        self,
-        programs: Mapping[str, str],
-        directory: Path,
-        prefix: list[str],
-        parameters: Mapping[str, str],
+        self, programs: Mapping[str, str], directory: Path, parameters: Mapping[str, str]
     ) -> None:
         self._programs = programs
-        self.directory = directory
-        """Where its data and its socket are."""
-
-        self._prefix = prefix
         self._parameters = {**_OURS, **parameters}
-        self._running: subprocess.Popen[bytes] | None = None
         self._is_new = True
+        super().__init__(directory)
 
     @property
     def url(self) -> str:
@@ -172,58 +123,40 @@ class MariaDBServer:
     def _socket(self) -> Path:
         return self.directory / "socket"
 
-    def start(self) -> None:
-        """
-        Start it and wait until it answers; after a crash it recovers first.
+    def _create(self) -> None:
+        self._make(
+            [
+                self._programs["mariadb-install-db"],
+                "--no-defaults",
+                f"--datadir={self.directory / 'data'}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                # A server that starts clears its own away, and another's with it.
+                f"--tmpdir={self.directory}",
+                *_arguments(FAST),
+            ]
+        )
 
-        Raises:
-            MariaDBUnavailable: it does not start.
-        """
-        log = self.directory / "log"
-        with log.open("ab") as output:
-            self._running = subprocess.Popen(
-                [
-                    *self._prefix,
-                    self._programs["mariadbd"],
-                    "--no-defaults",
-                    f"--datadir={self.directory / 'data'}",
-                    f"--socket={self._socket}",
-                    f"--tmpdir={self.directory}",
-                    f"--pid-file={self.directory / 'pid'}",
-                    "--skip-networking",
-                    *_arguments(self._parameters),
-                ],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C is for the tests: they close their connections before the server goes.
-                start_new_session=True,
-            )
-        try:
-            self._wait(log)
-            if self._is_new:
-                self._say("CREATE DATABASE credits", database="")
-                self._say(self._zones(), database="mysql")
-                self._is_new = False
-        except BaseException:
-            self.crash()
-            raise
+    def _command(self) -> Sequence[str | Path]:
+        return [
+            self._programs["mariadbd"],
+            "--no-defaults",
+            f"--datadir={self.directory / 'data'}",
+            f"--socket={self._socket}",
+            f"--tmpdir={self.directory}",
+            f"--pid-file={self.directory / 'pid'}",
+            "--skip-networking",
+            *_arguments(self._parameters),
+        ]
 
-    def crash(self) -> None:
-        """Kill it as it stands: nothing is tidied, and clients are cut off."""
-        if self._running is not None:
-            self._running.send_signal(signal.SIGKILL)
-            self._running.wait()
+    def _answers(self) -> bool:
+        return self._socket.exists() and self._client("SELECT 1", database="").returncode == 0
 
-    def _wait(self, log: Path) -> None:
-        assert self._running is not None
-        deadline = time.monotonic() + START_TIMEOUT
-        while self._running.poll() is None and time.monotonic() < deadline:
-            if self._socket.exists() and self._client("SELECT 1", database="").returncode == 0:
-                return
-            time.sleep(0.05)
-        raise MariaDBUnavailable(f"MariaDB did not start: {log.read_text().strip()}")
+    def _prepare(self) -> None:
+        if self._is_new:
+            self._say("CREATE DATABASE credits", database="")
+            self._say(self._zones(), database="mysql")
+            self._is_new = False
 
     def _zones(self) -> str:
         # The two that tests tell months in: all six hundred take seconds.
