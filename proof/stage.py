@@ -74,20 +74,18 @@ def guards_aside() -> Iterator[None]:
     from django.db import connection
 
     from credits.engine import triggers
+    from tests.tampering import told
 
-    aside, back = _GUARDS[connection.vendor]
     # PostgreSQL's replica fires none of them; elsewhere the ledger's have to go.
     have_to_go = connection.vendor != "postgresql"
     if have_to_go:
         triggers.drop(using="default")
-    with connection.cursor() as cursor:
-        cursor.execute(aside)
-        try:
+    try:
+        with told(*_GUARDS[connection.vendor]):
             yield
-        finally:
-            cursor.execute(back)
-            if have_to_go:
-                triggers.install(using="default")
+    finally:
+        if have_to_go:
+            triggers.install(using="default")
 
 
 _GUARDS = {

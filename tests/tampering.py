@@ -31,7 +31,8 @@ def _let_be_altered() -> None:
 
 
 @contextmanager
-def _told(aside: str, back: str) -> Iterator[None]:
+def told(aside: str, back: str) -> Iterator[None]:
+    """Tell the database one thing before the block and the other after it, however it ends."""
     with connection.cursor() as cursor:
         cursor.execute(aside)
         try:
@@ -59,10 +60,10 @@ def _unchecked_postgresql() -> Iterator[None]:
 
 _UNCHECKED = {
     "sqlite": partial(
-        _told, "PRAGMA ignore_check_constraints = ON", "PRAGMA ignore_check_constraints = OFF"
+        told, "PRAGMA ignore_check_constraints = ON", "PRAGMA ignore_check_constraints = OFF"
     ),
     "postgresql": _unchecked_postgresql,
-    "mysql": partial(_told, "SET check_constraint_checks = 0", "SET check_constraint_checks = 1"),
+    "mysql": partial(told, "SET check_constraint_checks = 0", "SET check_constraint_checks = 1"),
 }
 
 
