@@ -556,12 +556,12 @@ def amounts_by_pool(rows) -> dict[str, int]:
 @pytest.mark.django_db
 class TestTheApp:
     def test_does_what_its_model_does(self):
-        # Six hundred steps in the suite's profile. Shrinking takes minutes: whoever looks at a
+        # Three hundred steps in the suite's profile. Shrinking takes minutes: whoever looks at a
         # failure may add Phase.shrink.
         run_state_machine_as_test(
             Life,
             settings=settings(
-                max_examples=settings.default.max_examples * 3 // 10,
+                max_examples=settings.default.max_examples * 3 // 20,
                 stateful_step_count=20,
                 phases=[Phase.generate],
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

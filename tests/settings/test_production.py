@@ -8,6 +8,8 @@ import pytest
 
 from settings.environment import BASE_DIR
 
+pytestmark = pytest.mark.engine("postgresql")  # No check opens the database it is told of.
+
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "settings.production",
     "DATABASE_URL": "postgresql://credits:secret@db.example/credits",

@@ -106,6 +106,8 @@ class TestBadArguments:
             "exit_code": 2,
         }
 
+    # A process of its own for each, which stops before it asks the database.
+    @pytest.mark.engine("postgresql")
     @pytest.mark.parametrize(
         "words",
         [
@@ -423,6 +425,7 @@ class TestProgress:
         assert error.startswith("CommandError: ")
 
 
+@pytest.mark.engine("postgresql")  # One terminal is as good as two.
 class TestColour:
     @pytest.mark.parametrize(
         ("variables", "is_red"),

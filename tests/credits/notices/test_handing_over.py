@@ -221,6 +221,8 @@ FAULTS = {
 }
 
 
+# Nothing of it is in the database.
+@pytest.mark.engine("postgresql")
 @pytest.mark.parametrize(
     "service", ["smtp", "mailgun", "postmark", "amazon_ses", "resend", "brevo"]
 )

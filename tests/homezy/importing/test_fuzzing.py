@@ -154,7 +154,10 @@ def undone() -> Iterator[None]:
 
 class TestASpoiltExport:
     @given(spoilt=st.lists(SPOILING, min_size=1, max_size=3))
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+    @settings(
+        max_examples=settings.default.max_examples // 2,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     def test_comes_in_account_by_account_or_is_refused(self, tmp_path, spoilt):
         write(tmp_path, spoilt)
 
