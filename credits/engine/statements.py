@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.models import QuerySet, Value
 from django.db.models.sql import Query, UpdateQuery
 
-from credits.engine.keys import KeyRange
+from credits.engine.keys import EVERYBODY, KeyRange
 from credits.models import CreditBalance
 
 Compiled = tuple[str, tuple[Any, ...]]
@@ -44,7 +44,7 @@ class Statement:
         self._using = using
         self._by_shape: dict[tuple[bool, bool], Compiled | None] = {}
 
-    def done(self, within: KeyRange, **values: Any) -> int:
+    def done(self, within: KeyRange = EVERYBODY, **values: Any) -> int:
         """Do it; return how many rows it wrote."""
         if (sql := self._sql(within)) is None:
             return 0

@@ -8,7 +8,7 @@ know whether its last commit arrived) writes nothing twice.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -233,13 +233,13 @@ class Chunks(ABC):
         return tally
 
 
-def added(tally: Tally) -> dict[str, Combinable]:
-    """Return what a tally adds to a run's counts, as an UPDATE takes it."""
+def added(tally: Mapping[str, Any]) -> dict[str, Combinable]:
+    """Return what a tally's fields, or what stands for them, add to a run's counts."""
     return {
-        "total_count": F("total_count") + tally.succeeded + tally.failed,
-        "success_count": F("success_count") + tally.succeeded,
-        "error_count": F("error_count") + tally.failed,
-        "credits_granted": F("credits_granted") + tally.granted,
-        "credits_expired": F("credits_expired") + tally.expired,
-        "notices_staged": F("notices_staged") + tally.notices,
+        "total_count": F("total_count") + tally["succeeded"] + tally["failed"],
+        "success_count": F("success_count") + tally["succeeded"],
+        "error_count": F("error_count") + tally["failed"],
+        "credits_granted": F("credits_granted") + tally["granted"],
+        "credits_expired": F("credits_expired") + tally["expired"],
+        "notices_staged": F("notices_staged") + tally["notices"],
     }

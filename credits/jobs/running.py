@@ -10,11 +10,12 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db.models import F, QuerySet, Value
 from django.utils import timezone
 
 from credits.engine.database import (
@@ -24,6 +25,8 @@ from credits.engine.database import (
     locked_not_for_its_key,
     retried,
 )
+from credits.engine.keys import KeyRange
+from credits.engine.statements import Compiled, Hole, Statement, update
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, NotDue, RunAlreadyActive, RunFailed
 from credits.jobs.chunks import Chunks, Stopped, Watch, added
@@ -48,8 +51,18 @@ __all__ = [
 _started_here: set[int] = set()
 
 
+_CHUNKS, _NOW = Hole("chunks"), Hole("now")
+
+
 class Run(Chunks):
     """A run under way in this process."""
+
+    def __init__(
+        self, record: JobRun, watch: Watch, *, even_if_paused: bool = False, using: str
+    ) -> None:
+        super().__init__(record, watch, even_if_paused=even_if_paused, using=using)
+        self._taking = Statement(self._moving_on, using=using)
+        self._counting = Statement(self._adding_up, using=using)
 
     @property
     def _own(self) -> QuerySet[JobRun]:
@@ -62,10 +75,16 @@ class Run(Chunks):
         retried(lambda: self._own.update(error_summary=summary), using=self.using)
 
     def _take(self, upto: Any) -> bool:
-        return bool(
-            self._own.filter(chunk_count=self._chunks).update(
-                chunk_count=self._chunks + 1, heartbeat_at=timezone.now()
-            )
+        heartbeat = JobRun._meta.get_field("heartbeat_at")
+        now = heartbeat.get_db_prep_value(timezone.now(), connections[self.using])
+        return bool(self._taking.done(chunks=self._chunks, now=now))
+
+    def _moving_on(self, _: KeyRange) -> Compiled:
+        return update(
+            self._own.filter(chunk_count=Value(_CHUNKS)),
+            using=self.using,
+            chunk_count=F("chunk_count") + 1,
+            heartbeat_at=Value(_NOW),
         )
 
     def _is_taken(self) -> bool:
@@ -73,7 +92,11 @@ class Run(Chunks):
 
     def _count(self, tally: Tally) -> None:
         if tally.succeeded or tally.failed:
-            self._own.update(**added(tally))
+            self._counting.done(**asdict(tally))
+
+    def _adding_up(self, _: KeyRange) -> Compiled:
+        counts = added({field.name: Value(Hole(field.name)) for field in fields(Tally)})
+        return update(self._own, using=self.using, **counts)
 
 
 def refuse_if_active(job: str) -> None:

@@ -1,5 +1,6 @@
 """A shard in a worker's hands: its chunks, and its end, which may be that of the run."""
 
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -87,7 +88,7 @@ class Shard(Chunks):
         return self._own.filter(chunk_count=self._chunks + 1).exists()
 
     def _count(self, tally: Tally) -> None:
-        counts = added(tally)
+        counts = added(asdict(tally))
         if tally.succeeded or tally.failed:
             self._own.update(total_count=counts["total_count"], error_count=counts["error_count"])
         # Last in the chunk: this row is everybody's. It also tells whether the run still is open.
