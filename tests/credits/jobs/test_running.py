@@ -26,6 +26,7 @@ from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
 from credits.jobs import chunks, running
+from credits.jobs.erasing import erase_professional
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Run, Watch, recorded_run
@@ -64,15 +65,15 @@ transactional = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def finished() -> Iterator[list[JobRun]]:
-    """The runs that ``run_finished`` was sent for."""
+    """The runs that ``run_finished`` was sent for, to who listens to runs alone."""
     runs: list[JobRun] = []
 
     def note(*, run: JobRun, **_: Any) -> None:
         runs.append(run)
 
-    run_finished.connect(note)
+    run_finished.connect(note, sender=JobRun)
     yield runs
-    run_finished.disconnect(note)
+    run_finished.disconnect(note, sender=JobRun)
 
 
 @pytest.fixture(autouse=True)
@@ -821,6 +822,37 @@ class TestPoison:
 
         assert run.error_summary == "1 failed; the first with: integer out of range"
         assert JobFailure.objects.get().error == "integer out of range\nwith a second line"
+
+    def test_is_recorded_by_its_kind_where_it_says_nothing(self):
+        make_professionals(1)
+
+        def fail(within: KeyRange) -> Tally:
+            raise DataError
+
+        run = work_through(fail, size=1)
+
+        assert run.error_summary == "1 failed; the first with: DataError"
+
+    @pytest.mark.parametrize(
+        ("erased", "summary"),
+        [(1, "2 failed; the first with: out of range"), (2, "2 failed")],
+        ids=["the first", "all of them"],
+    )
+    def test_is_told_of_nobody_who_is_erased_before_the_run_ends(self, erased, summary):
+        crowd = make_professionals(2)
+        to_erase = iter(crowd[:erased])
+
+        def fail(within: KeyRange) -> Tally:
+            raise DataError("out of range")
+
+        def erase(written: int) -> None:
+            for user in to_erase:
+                erase_professional(user.pk)
+
+        run = work_through(fail, size=2, watch=Watch(progress=erase))
+
+        assert (run.status, run.error_count) == (Status.PARTIAL, 2)
+        assert run.error_summary == summary
 
     def test_does_not_keep_the_next_run_from_trying_again(self):
         crowd = make_professionals(3)

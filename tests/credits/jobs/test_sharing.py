@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.utils import timezone
 from credits.exceptions import LeaseLost, NoEligibilityRule, RunAlreadyActive, ShardFailed
 from credits.jobs import chunks
 from credits.jobs.expiry import expire_credits
+from credits.jobs.pausing import pause_job, resume_job
 from credits.jobs.reset import NOBODY, reset_monthly_credits
 from credits.jobs.running import Watch
 from credits.jobs.shards import Work
@@ -23,6 +24,7 @@ from credits.models import (
     CreditBalance,
     CreditTransaction,
     JobFailure,
+    JobPause,
     JobRun,
     JobShard,
 )
@@ -59,15 +61,15 @@ def small_chunks(settings: Any) -> None:
 
 @pytest.fixture
 def finished() -> Iterator[list[JobRun]]:
-    """The runs that ``run_finished`` was sent for."""
+    """The runs that ``run_finished`` was sent for, to who listens to runs alone."""
     runs: list[JobRun] = []
 
     def note(*, run: JobRun, **_: Any) -> None:
         runs.append(run)
 
-    run_finished.connect(note)
+    run_finished.connect(note, sender=JobRun)
     yield runs
-    run_finished.disconnect(note)
+    run_finished.disconnect(note, sender=JobRun)
 
 
 def open_reset(*, shards: int = 2) -> list[int]:
@@ -85,6 +87,10 @@ def reset_once_each() -> bool:
     rows = CreditTransaction.objects.filter(transaction_type="monthly_reset")
     owners = list(rows.order_by("professional").values_list("professional", flat=True))
     return owners == list(User.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def pause(job: str) -> None:
+    pause_job(job, reason="Wrong dates", actor_id=None, at=MARCH)
 
 
 def stop_after(written: int) -> Watch:
@@ -268,6 +274,17 @@ class TestAShard:
         assert shard(only).chunk_count == 6
         assert reset_once_each()
 
+    def test_is_not_begun_in_somebodys_transaction(self):
+        """It could be lost as a whole later, and its run with it would say that it was done."""
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+        before = all_tables()
+
+        with pytest.raises(ShardFailed, match="durable"), transaction.atomic():
+            work_on_shard(only)
+
+        assert all_tables() == before
+
     @pytest.mark.parametrize("number", range(1, 6))
     def test_is_done_once_though_the_answer_to_a_commit_is_lost(self, number):
         make_professionals(4)
@@ -353,6 +370,37 @@ class TestAShard:
 
         assert works == [Work.DONE, Work.CLOSED]
         assert [run.status for run in finished] == ["succeeded"]
+
+
+class TestAPausedJob:
+    def test_has_its_shards_wait_until_it_goes_on(self):
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+        pause(JobPause.Job.RESET)
+
+        assert work_on_shard(only) == Work.NOTHING
+        assert stranded_shards(as_of=timezone.now() + 2 * LEASE) == []
+        resume_job(JobPause.Job.RESET, actor_id=None, at=MARCH)
+
+        assert work_on_shard(only) == Work.CLOSED
+
+    def test_keeps_no_shard_of_the_other_job_waiting(self):
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+        pause(JobPause.Job.EXPIRY)
+
+        assert stranded_shards(as_of=timezone.now() + 2 * LEASE) == [only]
+        assert work_on_shard(only) == Work.CLOSED
+
+    def test_is_left_after_the_chunk_at_hand(self, monkeypatch):
+        monkeypatch.setattr(chunks, "ASK_FOR_PAUSE_AFTER", 0)
+        make_professionals(4)
+        (only,) = open_reset(shards=1)
+        watch = Watch(progress=lambda written: written and pause(JobPause.Job.RESET))
+
+        assert work_on_shard(only, watch=watch) == Work.RELEASED
+
+        assert (shard(only).status, JobRun.objects.get().success_count) == (Status.PENDING, 2)
 
 
 class TestADeadWorker:
@@ -504,9 +552,10 @@ class TestPoisonedProfessionals:
         assert [it.error_count for it in run.shards.order_by("number")] == [1, 1]
         assert broken_invariants() == {}
 
-    def test_are_recorded_once_though_the_shard_is_begun_anew(self):
+    @pytest.mark.parametrize("place", [0, 1], ids=["before it stopped", "last of all"])
+    def test_are_recorded_once_though_the_shard_is_begun_anew(self, place):
         users = make_professionals(6)
-        poison(users[0])
+        poison(users[place])
         (only,) = open_reset(shards=1)
 
         assert work_on_shard(only, watch=stop_after(1)) == Work.RELEASED
