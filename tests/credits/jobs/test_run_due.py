@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from credits.exceptions import MailMisconfigured
 from credits.jobs import run_due as module
-from credits.jobs.due import PAUSES, LateJob
+from credits.jobs.due import PAUSES
 from credits.jobs.outcomes import Ending, JobName
 from credits.jobs.pausing import pause_job, resume_job
 from credits.jobs.run_due import DUE_WORK, DueReport, forecast_due, run_due_credit_jobs
@@ -142,14 +142,14 @@ class TestACheck:
             heard.append((as_of, [item.job for item in late]))
             raise RuntimeError("a receiver that raises harms nothing")
 
-        jobs_checked.connect(hear, sender=LateJob)
+        jobs_checked.connect(hear, sender=JobRun)
         try:
             check(TWO + 6 * HOUR)
             resume_job(JobPause.Job.RESET, actor_id=clerk, at=TWO)
             make_run(status="failed", period="2026-03", as_of=TWO + 6 * HOUR)
             check(TWO + 6 * HOUR + MINUTE)
         finally:
-            jobs_checked.disconnect(hear, sender=LateJob)
+            jobs_checked.disconnect(hear, sender=JobRun)
 
         # Sending, which is due at first, asks too.
         assert heard == [
