@@ -19,7 +19,7 @@ from django.dispatch import Signal
 
 from credits.engine.cutting import halves, only_key, ranges
 from credits.engine.database import attempts, is_about_the_data, retried
-from credits.engine.keys import KeyRange
+from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, TooManyFailures
 from credits.jobs.pausing import pause_of
@@ -134,7 +134,7 @@ class Chunks(ABC):
         act: Callable[[KeyRange], Tally],
         *,
         size: int,
-        within: KeyRange | None = None,
+        within: KeyRange = EVERYBODY,
     ) -> None:
         """
         Do ``act`` on every range of about ``size`` keys, each in a transaction of its own.
@@ -150,7 +150,7 @@ class Chunks(ABC):
             Stopped: the watch said so, or somebody paused the job.
             TooManyFailures: nobody succeeded and too many failed.
         """
-        for piece in ranges(keys, size=size, within=within or KeyRange()):
+        for piece in ranges(keys, size=size, within=within):
             if self.watch.should_stop() or self._was_paused():
                 raise Stopped
             self._do(keys, piece, act)

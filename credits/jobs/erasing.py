@@ -17,6 +17,7 @@ from credits.exceptions import UnknownProfessional
 from credits.models import (
     JobFailure,
     JobRun,
+    JobShard,
     Notice,
     NoticeOptOut,
     SuppressedAddress,
@@ -111,12 +112,15 @@ def _delete(rows: QuerySet[Any]) -> int:
 
 
 def _empty_failures(professional_id: ProfessionalId, *, using: str) -> int:
-    # A database quotes the row that it refuses, and a run quotes its first failure.
+    # A database quotes the row that it refuses, a run its first failure, a shard its last.
     failures = JobFailure.objects.using(using).filter(professional=professional_id)
     for failure in failures.exclude(error=""):
         first = failure.error.splitlines()[0]
         JobRun.objects.using(using).filter(pk=failure.run_id, error_summary__contains=first).update(
             error_summary=f"The first failed; {ERASED}."
+        )
+        JobShard.objects.using(using).filter(run=failure.run_id, error__contains=first).update(
+            error=f"The last failed; {ERASED}."
         )
     return failures.exclude(error="").update(error="")
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Substr
 
 from credits.conf import get_settings
 from credits.engine.database import attempts, ledger_database
-from credits.models import JobFailure, JobRun, Notice
+from credits.models import JobFailure, JobRun, JobShard, Notice
 from credits.periods import period_of, start_of
 
 _FINAL = [
@@ -144,4 +144,5 @@ def _delete(rows: QuerySet[Any]) -> None:
 
 def _empty(runs: QuerySet[JobRun]) -> None:
     JobFailure.objects.using(runs.db).filter(run__in=runs.values("pk")).update(error="")
+    JobShard.objects.using(runs.db).filter(run__in=runs.values("pk")).update(error="")
     runs.update(error_summary="")

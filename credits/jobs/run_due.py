@@ -131,7 +131,7 @@ def run_due_credit_jobs(
     if outcomes or was_stopped or any(verdict.is_due for verdict in judged):
         judged = list(verdicts(as_of=as_of))
     late = late_jobs(as_of=as_of)
-    jobs_checked.send_robust(sender=LateJob, as_of=as_of, late=late)
+    jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late)
     return DueReport(as_of, tuple(passed), tuple(outcomes), tuple(judged), tuple(late), was_stopped)
 
 

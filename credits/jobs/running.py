@@ -276,9 +276,11 @@ def close(
     """
     if status == JobRun.Status.SUCCEEDED and record.error_count:
         status = JobRun.Status.PARTIAL
-        failures = JobFailure.objects.using(using).filter(run=record).order_by("pk")
-        first = failures.values_list("error", flat=True)[0]
-        summary = f"{record.error_count} failed; the first with: {first.splitlines()[0]}"
+        summary = f"{record.error_count} failed"
+        # Of who was erased meanwhile nothing is told.
+        told = JobFailure.objects.using(using).filter(run=record).exclude(error="").order_by("pk")
+        if (first := told.first()) is not None:
+            summary += f"; the first with: {first.error.splitlines()[0]}"
     own = JobRun.objects.using(using).filter(pk=record.pk, status=JobRun.Status.RUNNING)
     if not own.update(status=status, finished_at=at, error_summary=summary or record.error_summary):
         raise LeaseLost(run_id=record.pk)

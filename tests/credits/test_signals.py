@@ -194,6 +194,26 @@ class TestJobSignals:
         owners = [[row.professional for row in told["transactions"]] for told in (first, second)]
         assert owners == [people[:2], people[2:]]
 
+    def test_reach_who_listens_to_runs_alone_from_their_start_to_their_end(self):
+        told = []
+
+        def hear(*, signal, run, **arguments):
+            told.append((signal, run.pk, run.status))
+
+        # Opening a balance is a chunk as well, and no news.
+        make_professional()
+        order = [signals.run_started, signals.credits_reset, signals.run_finished]
+        for signal in order:
+            signal.connect(hear, sender=JobRun)
+        try:
+            run = reset_monthly_credits(as_of=MARCH)
+        finally:
+            for signal in order:
+                signal.disconnect(hear, sender=JobRun)
+
+        assert [(signal, key) for signal, key, _ in told] == [(signal, run.pk) for signal in order]
+        assert [status for *_, status in told] == ["running", "running", "succeeded"]
+
     def test_do_not_come_of_a_run_that_had_nothing_to_do(self, heard):
         make_professional(free=30)
         reset_monthly_credits(as_of=MARCH)

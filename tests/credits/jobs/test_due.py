@@ -22,6 +22,7 @@ LONG_AGO = datetime(2025, 1, 15, tzinfo=UTC)
 WRONG_CLOCK = timedelta(days=9)
 """How far ahead the clock of the host is whose runs these are."""
 
+LEASE = timedelta(seconds=300)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -53,7 +54,7 @@ class TestJudgeReset:
     def test_is_due_in_its_month(self, as_of: datetime, is_due: bool, next_at: datetime):
         verdict = judge_reset(as_of=as_of)
 
-        assert (verdict.is_due, verdict.next_at) == (is_due, next_at)
+        assert (verdict.is_due, verdict.next_at, verdict.tries) == (is_due, next_at, 0)
 
     @pytest.mark.parametrize(
         ("fields", "is_due"),
@@ -73,7 +74,9 @@ class TestJudgeReset:
     def test_is_next_due_a_month_later(self):
         ran(RESET, RESET_AT)
 
-        assert judge_reset(as_of=MARCH_10).next_at == APRIL_RESET_AT
+        verdict = judge_reset(as_of=MARCH_10)
+
+        assert (verdict.job, verdict.next_at, verdict.tries) == (RESET, APRIL_RESET_AT, 0)
 
 
 class TestJudgeExpiry:
@@ -100,7 +103,9 @@ class TestJudgeExpiry:
     def test_is_done_by(self, as_of: datetime, is_due: bool):
         ran(EXPIRY, as_of)
 
-        assert judge_expiry(as_of=EXPIRE_AT + 2 * HOUR).is_due == is_due
+        # Not on the hour: no check is.
+        odd = timedelta(minutes=7, seconds=30, microseconds=5)
+        assert judge_expiry(as_of=EXPIRE_AT + 2 * HOUR + odd).is_due == is_due
 
 
 class TestRetries:
@@ -137,7 +142,10 @@ class TestRetries:
 
 
 class TestAPausedJob:
-    def test_is_not_due_but_says_why(self):
+    @pytest.mark.parametrize("is_done", [False, True], ids=["waiting", "done"])
+    def test_is_not_due_but_says_why(self, is_done: bool):
+        if is_done:
+            ran(RESET, RESET_AT)
         pause_job(RESET, reason="Wrong amounts", actor_id=make_user().pk, at=MARCH_1)
 
         verdict = judge_reset(as_of=MARCH_10)
@@ -172,6 +180,49 @@ class TestLateJobs:
         make_professional(free=5, at=MARCH_10)
 
         assert [item.job for item in late_jobs(as_of=MARCH_10 + hours * HOUR)] == late
+
+    @pytest.mark.parametrize(("minutes", "late"), [(359, []), (360, [RESET])])
+    def test_have_a_grace_from_the_start_of_the_month_on(self, minutes: int, late: list[str]):
+        make_professional(free=5, at=LONG_AGO)
+        ran(EXPIRY, MARCH_1)
+
+        assert [item.job for item in late_jobs(as_of=MARCH_1 + minutes * MINUTE)] == late
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            pytest.param({"status": "failed"}, id="one that failed"),
+            pytest.param({"is_whole": False}, id="one for some"),
+            pytest.param({"as_of": LONG_AGO}, id="one of another time"),
+        ],
+    )
+    def test_are_those_too_that_had(self, fields: dict[str, Any]):
+        make_professional(free=5, at=LONG_AGO)
+        for job in (RESET, EXPIRY):
+            ran(job, **{"as_of": EXPIRE_AT} | fields)
+
+        assert [item.job for item in late_jobs(as_of=EXPIRE_AT + HOUR)] == [RESET, EXPIRY]
+
+    @pytest.mark.parametrize(
+        ("age", "late"),
+        [
+            pytest.param(LEASE - MINUTE, [], id="show signs of life"),
+            pytest.param(LEASE, [RESET, EXPIRY], id="show none any more"),
+        ],
+    )
+    def test_are_not_late_while_they(self, age: timedelta, late: list[str]):
+        make_professional(free=5, at=LONG_AGO)
+        for job in (RESET, EXPIRY):
+            make_run(job=job, status="running", as_of=MARCH_10, heartbeat_at=MARCH_10 - age)
+
+        assert [item.job for item in late_jobs(as_of=MARCH_10)] == late
+
+    def test_are_late_though_another_run_ended_a_moment_ago(self):
+        make_professional(free=5, at=LONG_AGO)
+        make_run(job=RESET, status="failed", as_of=MARCH_10, heartbeat_at=MARCH_10)
+        make_run(job=EXPIRY, status="running", as_of=MARCH_10, heartbeat_at=MARCH_10)
+
+        assert [item.job for item in late_jobs(as_of=MARCH_10)] == [RESET]
 
     def test_are_not_those_that_ended_partial(self):
         ran(RESET, RESET_AT, "partial")

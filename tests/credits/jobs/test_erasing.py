@@ -16,6 +16,7 @@ from credits.models import (
     CreditType,
     JobFailure,
     JobRun,
+    JobShard,
     NoticeOptOut,
     SuppressedAddress,
     TransactionReason,
@@ -67,6 +68,13 @@ def aisha():
         error_summary="1 failed; the first with: Key (email)=(aisha@example.com) exists.",
     )
     JobFailure.objects.create(run=run, professional=aisha, error=error.splitlines()[1])
+    JobShard.objects.create(
+        run=run,
+        number=1,
+        status=JobShard.Status.FAILED,
+        heartbeat_at=MARCH,
+        error=f"All failed; the last with: {error.splitlines()[1]}",
+    )
     LogEntry.objects.create(
         user=make_user(is_staff=True),
         content_type=ContentType.objects.get_for_model(User),

@@ -55,6 +55,7 @@ class TestExpireCredits:
         assert list(lots_of(aisha.pk)) == [lasting]
         assert paid_credits_of(aisha, omar) == [10, 15]
         assert (run.total_count, run.success_count, run.error_count) == (2, 2, 0)
+        assert run.trigger == "command"
         assert (run.credits_granted, run.credits_expired) == (0, 17)
         assert broken_invariants() == {}
 

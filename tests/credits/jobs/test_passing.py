@@ -1,5 +1,7 @@
 """credits.jobs.passing: a month without a reset is recorded once, and never made good."""
 
+import os
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.django_db
 
 JANUARY = datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
 FEBRUARY_20 = datetime(2026, 2, 20, tzinfo=UTC)
+MARCH_1 = datetime(2026, 3, 1, tzinfo=UTC)
 APRIL = datetime(2026, 4, 1, 0, 1, tzinfo=UTC)
 
 
@@ -86,6 +89,35 @@ class TestRecording:
         skipped = JobRun.objects.get(status=JobRun.Status.SKIPPED)
         assert skipped.error_summary == "Paused when the month ended: New amounts"
 
+    @pytest.mark.parametrize(
+        ("job", "begins", "ends", "status"),
+        [
+            pytest.param("reset_monthly_credits", -1, 0, "skipped", id="to its very end"),
+            pytest.param("reset_monthly_credits", -2, -1, "missed", id="and went on in it"),
+            pytest.param("reset_monthly_credits", 0, 1, "missed", id="when it had ended"),
+            pytest.param("expire_credits", -1, 1, "missed", id="of the other job"),
+        ],
+    )
+    def test_asks_whether_the_month_was_paused(self, job, begins, ends, status):
+        reset("2026-01")
+        clerk = make_user().pk
+        moment = timedelta(microseconds=1)
+        pause_job(job, reason="Stop", actor_id=clerk, at=MARCH_1 + begins * moment)
+        resume_job(job, actor_id=clerk, at=MARCH_1 + ends * moment)
+
+        assert record(MARCH_1 + timedelta(days=1)) == [("2026-02", status)]
+
+    def test_says_when_and_where_it_was_noticed(self):
+        reset("2026-01")
+        reset("2026-03")
+
+        record()
+
+        run = JobRun.objects.get(status=JobRun.Status.MISSED)
+        assert (run.job, run.trigger, run.as_of) == (JobRun.Job.RESET, "due", APRIL)
+        assert run.started_at == run.heartbeat_at == run.finished_at == APRIL
+        assert (run.host, run.process_id) == (socket.gethostname(), os.getpid())
+
     def test_tells_each_operator_once_with_no_command_to_mend_it(self, settings):
         settings.ADMINS = [("A", "a@example.com"), ("B", "b@example.com")]
         reset("2026-01")
@@ -111,11 +143,11 @@ class TestRecording:
         def hear(*, run, **kwargs):
             heard.append((run.period, run.status))
 
-        run_finished.connect(hear)
+        run_finished.connect(hear, sender=JobRun)
         try:
             record()
         finally:
-            run_finished.disconnect(hear)
+            run_finished.disconnect(hear, sender=JobRun)
 
         assert heard == [("2026-03", "missed")]
         line = next(entry for entry in caplog.records if entry.name == "credits.jobs")

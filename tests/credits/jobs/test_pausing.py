@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.exceptions import AlreadyPaused, JobPaused
 from credits.jobs import chunks
@@ -92,7 +93,27 @@ class TestAPausedJob:
 
         assert (run.status, run.success_count) == (JobRun.Status.INTERRUPTED, 1)
 
-    def test_goes_on_where_it_was_told_to_run_all_the_same(self):
+    @pytest.mark.parametrize(
+        ("seconds", "asks"), [(3600, 0), (0, 10)], ids=["once in a while", "as often as it may be"]
+    )
+    def test_is_asked_about(self, monkeypatch, seconds, asks):
+        monkeypatch.setattr(chunks, "ASK_FOR_PAUSE_AFTER", seconds)
+        make_professionals(5)
+        at = []
+
+        def note(count: int) -> None:
+            at.append(len(queries))
+
+        with CaptureQueriesContext(connection) as queries:
+            watch = Watch(found=note, progress=note)
+            run = reset_monthly_credits(as_of=MARCH, chunk_size=1, watch=watch)
+
+        during = queries.captured_queries[at[0] : at[-1]]
+        asked = [query for query in during if "credits_jobpause" in query["sql"]]
+        assert (run.chunk_count, len(asked)) == (10, asks)
+
+    def test_goes_on_where_it_was_told_to_run_all_the_same(self, monkeypatch):
+        monkeypatch.setattr(chunks, "ASK_FOR_PAUSE_AFTER", 0)
         make_professionals(3)
         pause()
 

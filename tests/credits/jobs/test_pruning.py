@@ -12,6 +12,7 @@ from credits.models import (
     CreditTransaction,
     JobFailure,
     JobRun,
+    JobShard,
     Notice,
     NoticeEvent,
     SuppressedAddress,
@@ -60,6 +61,9 @@ class TestRuns:
         run = reset_monthly_credits(as_of=MARCH, period="2026-03")
         failing = make_professional()
         JobFailure.objects.create(run=run, professional=failing, error="Key (email)=(x@y).")
+        JobShard.objects.create(
+            run=run, number=1, status="failed", heartbeat_at=LONG_AGO, error="Key (email)=(x@y)."
+        )
         JobRun.objects.filter(pk=run.pk).update(
             started_at=LONG_AGO, error_count=1, total_count=2, error_summary="1 failed; …"
         )
@@ -71,6 +75,7 @@ class TestRuns:
         assert second == Pruned(0, 0, 0)
         run.refresh_from_db()
         assert (run.error_summary, run.failures.get().error) == ("", "")
+        assert run.shards.get().error == ""
         assert CreditTransaction.objects.get(run=run).amount == 100
         assert broken_invariants() == {}
 

@@ -84,6 +84,7 @@ class TestResetMonthlyCredits:
         again = reset_monthly_credits(as_of=MARCH.replace(day=31))
 
         assert (again.status, again.total_count) == (JobRun.Status.SUCCEEDED, 0)
+        assert again.chunk_count == 0
         assert free_credits_of(aisha) == [40]
         assert resets().count() == 1
 
@@ -122,7 +123,7 @@ class TestResetMonthlyCredits:
 
         run = reset_monthly_credits(as_of=APRIL, period="2026-03")
 
-        assert (run.period, run.as_of) == ("2026-03", APRIL)
+        assert (run.period, run.as_of, run.trigger) == ("2026-03", APRIL, "command")
         assert CreditBalance.objects.get().last_reset_period == "2026-03"
         assert resets().get().created_at == APRIL
 

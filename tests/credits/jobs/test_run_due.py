@@ -116,7 +116,10 @@ class TestACheck:
 
         report = check()
 
-        assert done(report)[0] == ("reset_monthly_credits", "already_active")
+        assert done(report)[:2] == [
+            ("reset_monthly_credits", "already_active"),
+            ("expire_credits", "succeeded"),
+        ]
         assert report.ending == Ending.SUCCEEDED
 
     def test_stops_between_the_jobs_when_told_to(self):
@@ -139,14 +142,14 @@ class TestACheck:
             heard.append((as_of, [item.job for item in late]))
             raise RuntimeError("a receiver that raises harms nothing")
 
-        jobs_checked.connect(hear)
+        jobs_checked.connect(hear, sender=JobRun)
         try:
             check(TWO + 6 * HOUR)
             resume_job(JobPause.Job.RESET, actor_id=clerk, at=TWO)
             make_run(status="failed", period="2026-03", as_of=TWO + 6 * HOUR)
             check(TWO + 6 * HOUR + MINUTE)
         finally:
-            jobs_checked.disconnect(hear)
+            jobs_checked.disconnect(hear, sender=JobRun)
 
         # Sending, which is due at first, asks too.
         assert heard == [

@@ -26,9 +26,10 @@ from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
 from credits.jobs import chunks, running
+from credits.jobs.erasing import erase_professional
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
-from credits.jobs.running import Run, Watch, recorded_run
+from credits.jobs.running import Run, Watch, recorded_run, refuse_if_active
 from credits.models import CreditBalance, CreditTransaction, JobFailure, JobRun
 from credits.signals import run_finished
 from homezy.models import User
@@ -64,15 +65,15 @@ transactional = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def finished() -> Iterator[list[JobRun]]:
-    """The runs that ``run_finished`` was sent for."""
+    """The runs that ``run_finished`` was sent for, to who listens to runs alone."""
     runs: list[JobRun] = []
 
     def note(*, run: JobRun, **_: Any) -> None:
         runs.append(run)
 
-    run_finished.connect(note)
+    run_finished.connect(note, sender=JobRun)
     yield runs
-    run_finished.disconnect(note)
+    run_finished.disconnect(note, sender=JobRun)
 
 
 @pytest.fixture(autouse=True)
@@ -183,14 +184,21 @@ class TestRecord:
 
 @pytest.mark.django_db
 class TestOneActiveRun:
-    def test_a_second_start_is_refused_with_the_numbers_of_the_first(self, finished):
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            pytest.param(start, id="by the start"),
+            pytest.param(lambda: refuse_if_active(JobRun.Job.RESET), id="before it"),
+        ],
+    )
+    def test_a_second_start_is_refused_with_the_numbers_of_the_first(self, ask, finished):
         first = make_run(host="elsewhere", heartbeat_at=MARCH)
         running_since = JobRun.objects.filter(pk=first.pk)
         running_since.update(heartbeat_at=running.timezone.now())
         first.refresh_from_db()
 
         with pytest.raises(RunAlreadyActive) as refused:
-            start()
+            ask()
 
         assert (refused.value.job, refused.value.run_id) == (first.job, first.pk)
         assert (refused.value.host, refused.value.heartbeat_at) == ("elsewhere", first.heartbeat_at)
@@ -199,18 +207,18 @@ class TestOneActiveRun:
     def test_the_other_job_may_run_meanwhile(self):
         make_professionals(1)
 
-        def other_job(within: KeyRange) -> Tally:
-            return Tally()
+        with recorded_run(JobRun.Job.EXPIRY, as_of=MARCH, watch=Watch()) as other:
+            refuse_if_active(JobRun.Job.RESET)
+            run = work_through(lambda within: Tally(1, granted=5), size=1)
 
-        with recorded_run(JobRun.Job.EXPIRY, as_of=MARCH, watch=Watch()):
-            run = work_through(other_job, size=1)
-
-        assert run.status == Status.SUCCEEDED
+        assert (run.status, run.chunk_count, run.credits_granted) == (Status.SUCCEEDED, 1, 5)
+        assert (other.record.chunk_count, other.record.credits_granted) == (0, 0)
 
     @pytest.mark.parametrize("status", sorted(set(Status) - {Status.RUNNING}))
     def test_one_that_has_ended_is_in_nobodys_way(self, status):
-        make_run(status=status, heartbeat_at=running.timezone.now())
+        make_run(status=status, host="elsewhere", heartbeat_at=running.timezone.now())
 
+        refuse_if_active(JobRun.Job.RESET)
         assert start().status == Status.SUCCEEDED
 
     def test_a_run_in_the_same_thread_is_refused_inside_another(self):
@@ -272,6 +280,8 @@ class TestTakeOver:
 
     def test_leaves_a_process_alone_that_belongs_to_another_user(self, monkeypatch):
         def refuse(process_id: int, signal: int) -> None:
+            # It is asked for, and told nothing.
+            assert (process_id, signal) == (os.getppid(), 0)
             raise PermissionError
 
         monkeypatch.setattr(os, "kill", refuse)
@@ -623,6 +633,14 @@ class TestLostAnswer:
         assert (JobRun.objects.get(), finished) == (run, [run])
         assert (run.status, run.success_count) == (Status.SUCCEEDED, 4)
 
+    def test_to_the_start_tells_of_the_dead_run_before_it(self, dead_process, finished):
+        dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
+
+        with lost_answers():
+            run = start()
+
+        assert [it.pk for it in finished] == [dead.pk, run.pk]
+
     def test_to_the_end_leaves_it_as_it_is(self, crowd, finished):
         # The start, the one chunk, the end.
         with lost_answers([3]) as lost:
@@ -822,6 +840,37 @@ class TestPoison:
         assert run.error_summary == "1 failed; the first with: integer out of range"
         assert JobFailure.objects.get().error == "integer out of range\nwith a second line"
 
+    def test_is_recorded_by_its_kind_where_it_says_nothing(self):
+        make_professionals(1)
+
+        def fail(within: KeyRange) -> Tally:
+            raise DataError
+
+        run = work_through(fail, size=1)
+
+        assert run.error_summary == "1 failed; the first with: DataError"
+
+    @pytest.mark.parametrize(
+        ("erased", "summary"),
+        [(1, "2 failed; the first with: out of range"), (2, "2 failed")],
+        ids=["the first", "all of them"],
+    )
+    def test_is_told_of_nobody_who_is_erased_before_the_run_ends(self, erased, summary):
+        crowd = make_professionals(2)
+        to_erase = iter(crowd[:erased])
+
+        def fail(within: KeyRange) -> Tally:
+            raise DataError("out of range")
+
+        def erase(written: int) -> None:
+            for user in to_erase:
+                erase_professional(user.pk)
+
+        run = work_through(fail, size=2, watch=Watch(progress=erase))
+
+        assert (run.status, run.error_count) == (Status.PARTIAL, 2)
+        assert run.error_summary == summary
+
     def test_does_not_keep_the_next_run_from_trying_again(self):
         crowd = make_professionals(3)
         self._run(crowd, crowd[1:2], size=3)
@@ -931,15 +980,20 @@ class TestInterruption:
         assert broken_invariants() == {}
         assert reset().success_count == 2
 
-    def test_by_an_error_of_the_watch_is_a_failure(self, finished):
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [(ValueError("A bug in\nprogress."), "A bug in"), (ValueError(), "ValueError")],
+        ids=["in words", "without any"],
+    )
+    def test_by_an_error_of_the_watch_is_a_failure(self, error, words, finished):
         def stumble(written: int) -> None:
-            raise ValueError("A bug in\nprogress.")
+            raise error
 
-        with pytest.raises(RunFailed, match=r"failed: A bug in$"):
+        with pytest.raises(RunFailed, match=rf"failed: {words}$"):
             reset(chunk_size=1, watch=Watch(progress=stumble))
 
         (run,) = finished
-        assert (run.status, run.error_summary) == (Status.FAILED, "A bug in")
+        assert (run.status, run.error_summary) == (Status.FAILED, words)
         assert (run.success_count, broken_invariants()) == (1, {})
 
 
@@ -979,6 +1033,19 @@ class TestDatabaseGone:
         dead.refresh_from_db()
         assert (dead.status, run.status) == (Status.INTERRUPTED, Status.SUCCEEDED)
         assert (run.success_count, broken_invariants()) == (0, {})
+
+    def test_does_not_hide_that_somebody_interrupted_the_run(self):
+        make_professional(free=10)
+        outage = Outage()
+
+        def go_down(written: int) -> None:
+            outage.is_on = True
+            raise KeyboardInterrupt
+
+        with connection.execute_wrapper(outage), pytest.raises(KeyboardInterrupt):
+            reset(watch=Watch(progress=go_down))
+
+        assert JobRun.objects.get().status == Status.RUNNING
 
     def test_at_the_start_is_raised_as_it_is(self):
         outage = Outage()

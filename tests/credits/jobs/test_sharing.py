@@ -7,14 +7,21 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from credits.exceptions import LeaseLost, NoEligibilityRule, RunAlreadyActive, ShardFailed
+from credits.exceptions import (
+    JobPaused,
+    LeaseLost,
+    NoEligibilityRule,
+    RunAlreadyActive,
+    ShardFailed,
+)
 from credits.jobs import chunks
 from credits.jobs.expiry import expire_credits
+from credits.jobs.pausing import pause_job, resume_job
 from credits.jobs.reset import NOBODY, reset_monthly_credits
 from credits.jobs.running import Watch
 from credits.jobs.shards import Work
@@ -23,6 +30,7 @@ from credits.models import (
     CreditBalance,
     CreditTransaction,
     JobFailure,
+    JobPause,
     JobRun,
     JobShard,
 )
@@ -36,7 +44,7 @@ from tests.factories import (
     make_professional,
     make_professionals,
 )
-from tests.faults import Fault, lost_answers, passing_error
+from tests.faults import Fault, Outage, lost_answers, passing_error
 from tests.processes import Child, die, run_in_child, stop
 from tests.tampering import poison
 from tests.threads import Knock, Pause, at_once, in_double_quotes, threads
@@ -59,15 +67,15 @@ def small_chunks(settings: Any) -> None:
 
 @pytest.fixture
 def finished() -> Iterator[list[JobRun]]:
-    """The runs that ``run_finished`` was sent for."""
+    """The runs that ``run_finished`` was sent for, to who listens to runs alone."""
     runs: list[JobRun] = []
 
     def note(*, run: JobRun, **_: Any) -> None:
         runs.append(run)
 
-    run_finished.connect(note)
+    run_finished.connect(note, sender=JobRun)
     yield runs
-    run_finished.disconnect(note)
+    run_finished.disconnect(note, sender=JobRun)
 
 
 def open_reset(*, shards: int = 2) -> list[int]:
@@ -85,6 +93,10 @@ def reset_once_each() -> bool:
     rows = CreditTransaction.objects.filter(transaction_type="monthly_reset")
     owners = list(rows.order_by("professional").values_list("professional", flat=True))
     return owners == list(User.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def pause(job: str) -> None:
+    pause_job(job, reason="Wrong dates", actor_id=None, at=MARCH)
 
 
 def stop_after(written: int) -> Watch:
@@ -176,6 +188,7 @@ class TestSharedReset:
 
         run = JobRun.objects.get()
         assert (run.status, run.total_count, run.success_count) == ("succeeded", 8, 8)
+        assert run.error_summary == ""
         assert (run.credits_granted, run.credits_expired, run.notices_staged) == (700, 30, 8)
         assert (finished, run.finished_at is not None) == ([run], True)
         assert run.shards.aggregate(sum=Sum("total_count"))["sum"] == 8
@@ -200,6 +213,26 @@ class TestSharedReset:
             (93, 10),
         ]
         assert reset_monthly_credits(as_of=MARCH).success_count == 0
+
+    def test_has_each_shard_do_its_own_keys_alone(self):
+        users = [make_professional(free=1) for _ in range(6)]
+        _, second, _ = open_reset(shards=3)
+
+        work_on_shard(second)
+
+        rows = CreditTransaction.objects.filter(transaction_type="monthly_reset")
+        assert [row.professional for row in rows.order_by("professional")] == users[2:4]
+        assert shard(second).chunk_count == 1
+
+    def test_adds_to_its_own_counts_alone(self):
+        make_professionals(4)
+        first, _ = open_reset()
+        other = open_shared_run(JobRun.Job.EXPIRY, as_of=MARCH, shards=1, trigger="test")
+
+        work_on_shard(first)
+
+        other.refresh_from_db()
+        assert (other.success_count, other.chunk_count) == (0, 0)
 
     def test_takes_in_who_joins_meanwhile(self):
         make_professionals(4)
@@ -237,6 +270,14 @@ class TestSharedExpiry:
         assert expire_credits(as_of=MARCH).success_count == 0
         assert broken_invariants() == {}
 
+    def test_of_nothing_is_no_warning(self):
+        run = open_shared_run(JobRun.Job.EXPIRY, as_of=MARCH, shards=3, trigger="test")
+
+        assert work_on_shard(run.shards.get().pk) == Work.CLOSED
+
+        run.refresh_from_db()
+        assert (run.status, run.period, run.error_summary) == (JobRun.Status.SUCCEEDED, "", "")
+
 
 class TestAShard:
     def test_delivered_twice_is_done_once(self):
@@ -260,13 +301,80 @@ class TestAShard:
 
         assert work_on_shard(only, watch=stop_after(2)) == Work.RELEASED
         stopped = shard(only)
-        assert (stopped.status, stopped.total_count) == (Status.PENDING, 2)
+        assert (stopped.status, stopped.holder, stopped.total_count) == (Status.PENDING, "", 2)
         assert broken_invariants() == {}
 
         assert work_on_shard(only) == Work.CLOSED
         # Three chunks of balances and three of resets, none of them gone over twice.
         assert shard(only).chunk_count == 6
         assert reset_once_each()
+
+    def test_shows_a_sign_of_life_with_each_chunk_and_when_it_is_left(self, clock):
+        make_professionals(4)
+        clock(MARCH)
+        (only,) = open_reset(shards=1)
+        seen = []
+
+        def note(written: int) -> None:
+            seen.append(shard(only).heartbeat_at)
+            clock(MARCH + len(seen) * LEASE)
+
+        work_on_shard(only, watch=Watch(progress=note, should_stop=lambda: len(seen) == 3))
+
+        assert [*seen, shard(only).heartbeat_at] == [MARCH + it * LEASE for it in range(4)]
+
+    @pytest.mark.parametrize("database", ["there", "gone"])
+    def test_that_was_interrupted_can_be_gone_on_with_at_once(self, database):
+        make_professionals(4)
+        (only,) = open_reset(shards=1)
+        outage = Outage()
+
+        def interrupt(written: int) -> None:
+            outage.is_on = database == "gone"
+            raise KeyboardInterrupt
+
+        with connection.execute_wrapper(outage), pytest.raises(KeyboardInterrupt):
+            work_on_shard(only, watch=Watch(progress=interrupt))
+
+        left = {"there": Status.PENDING, "gone": Status.RUNNING}
+        assert shard(only).status == left[database]
+        assert work_on_shard(only) == Work.CLOSED
+        assert reset_once_each()
+
+    @pytest.mark.parametrize(
+        ("rows", "meanwhile"),
+        [
+            pytest.param(JobShard, {"holder": "other"}, id="another has it"),
+            pytest.param(JobShard, {"holder": "other", "status": "done"}, id="another ended it"),
+            pytest.param(JobRun, {"status": "interrupted"}, id="its run was taken over"),
+        ],
+    )
+    @pytest.mark.parametrize("professionals", [2, 4], ids=["after its last chunk", "before it"])
+    def test_that_is_lost_is_left_as_it_is(self, finished, professionals, rows, meanwhile):
+        make_professionals(professionals)
+        (only,) = open_reset(shards=1)
+        left = []
+
+        def lose(written: int) -> None:
+            if written and not left:
+                rows.objects.update(**meanwhile)
+                left.append(all_tables())
+
+        with pytest.raises(LeaseLost) as lost:
+            work_on_shard(only, watch=Watch(progress=lose))
+
+        assert lost.value.run_id == JobRun.objects.get().pk
+        assert ([all_tables()], finished) == (left, [])
+
+    def test_is_not_begun_in_somebodys_transaction(self):
+        """What it did could be lost as a whole later."""
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+
+        with transaction.atomic(), pytest.raises(ShardFailed, match="durable"):
+            work_on_shard(only)
+
+        assert not CreditTransaction.objects.exists()
 
     @pytest.mark.parametrize("number", range(1, 6))
     def test_is_done_once_though_the_answer_to_a_commit_is_lost(self, number):
@@ -334,6 +442,7 @@ class TestAShard:
         for place in counted[:2]:
             assert statements[place - 1] == "SET CONSTRAINTS ALL DEFERRED"
             assert statements[place + 1] == "COMMIT"
+        assert not [sql for sql in statements if "credits_jobrun" in sql and "FOR UPDATE" in sql]
 
     @pytest.mark.engine("postgresql")
     def test_waits_for_the_end_of_another_before_it_looks_whether_it_is_the_last(self, finished):
@@ -353,6 +462,45 @@ class TestAShard:
 
         assert works == [Work.DONE, Work.CLOSED]
         assert [run.status for run in finished] == ["succeeded"]
+
+
+class TestAPausedJob:
+    def test_has_its_shards_wait_until_it_goes_on(self):
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+        pause(JobPause.Job.RESET)
+
+        assert work_on_shard(only) == Work.NOTHING
+        assert stranded_shards(as_of=timezone.now() + 2 * LEASE) == []
+        resume_job(JobPause.Job.RESET, actor_id=None, at=MARCH)
+
+        assert work_on_shard(only) == Work.CLOSED
+
+    def test_is_not_opened(self):
+        pause(JobPause.Job.RESET)
+
+        with pytest.raises(JobPaused):
+            open_reset()
+
+        assert not JobRun.objects.exists()
+
+    def test_keeps_no_shard_of_the_other_job_waiting(self):
+        make_professionals(2)
+        (only,) = open_reset(shards=1)
+        pause(JobPause.Job.EXPIRY)
+
+        assert stranded_shards(as_of=timezone.now() + 2 * LEASE) == [only]
+        assert work_on_shard(only) == Work.CLOSED
+
+    def test_is_left_after_the_chunk_at_hand(self, monkeypatch):
+        monkeypatch.setattr(chunks, "ASK_FOR_PAUSE_AFTER", 0)
+        make_professionals(4)
+        (only,) = open_reset(shards=1)
+        watch = Watch(progress=lambda written: written and pause(JobPause.Job.RESET))
+
+        assert work_on_shard(only, watch=watch) == Work.RELEASED
+
+        assert (shard(only).status, JobRun.objects.get().success_count) == (Status.PENDING, 2)
 
 
 class TestADeadWorker:
@@ -463,9 +611,9 @@ class TestAFrozenWorker:
         (only,) = open_reset(shards=1)
 
         def work(tell: Any) -> None:
-            with pytest.raises(LeaseLost):
+            with pytest.raises(LeaseLost) as lost:
                 work_on_shard(only, watch=Watch(progress=lambda n: stop() if n == 2 else None))
-            tell("lost")
+            tell(f"lost {lost.value.run_id}")
 
         with Child(work) as frozen:
             frozen.wait_until_stopped()
@@ -479,7 +627,7 @@ class TestAFrozenWorker:
                 assert reset_monthly_credits(as_of=MARCH).success_count == 6
             before = all_tables()
             frozen.wake()
-            assert frozen.hear() == "lost"
+            assert frozen.hear() == f"lost {shard(only).run_id}"
             assert frozen.wait() == 0
 
         assert all_tables() == before
@@ -504,9 +652,10 @@ class TestPoisonedProfessionals:
         assert [it.error_count for it in run.shards.order_by("number")] == [1, 1]
         assert broken_invariants() == {}
 
-    def test_are_recorded_once_though_the_shard_is_begun_anew(self):
+    @pytest.mark.parametrize("place", [0, 1], ids=["before it stopped", "last of all"])
+    def test_are_recorded_once_though_the_shard_is_begun_anew(self, place):
         users = make_professionals(6)
-        poison(users[0])
+        poison(users[place])
         (only,) = open_reset(shards=1)
 
         assert work_on_shard(only, watch=stop_after(1)) == Work.RELEASED
