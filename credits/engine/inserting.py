@@ -67,7 +67,7 @@ def insertion(
     target = ", ".join(quote(field.column) for field in fields)
     for field in fields:
         if field.name == unless_taken and is_mariadb(using):
-            select = _untaken(field, select, using=using)
+            select = _untaken_on_mariadb(field, select, using=using)
         elif field.name == unless_taken:
             # WHERE: without one SQLite reads ON CONFLICT as the condition of a join.
             select = f"SELECT * FROM ({select}) source WHERE TRUE"
@@ -77,12 +77,16 @@ def insertion(
 
 def insert_unless_there(row: Model, *, using: str) -> None:
     """Insert one row, unless its key is there already; in the end it is there, or it is refused."""
-    model = type(row)
-    if not is_mariadb(using):
-        model._base_manager.using(using).bulk_create([row], ignore_conflicts=True)
-        return
+    if is_mariadb(using):
+        _insert_on_mariadb(row, using=using)
+    else:
+        type(row)._base_manager.using(using).bulk_create([row], ignore_conflicts=True)
+
+
+def _insert_on_mariadb(row: Model, *, using: str) -> None:
     # INSERT IGNORE would let pass what no constraint allows, and share a lock on the row that is
     # there: of two who then want it for themselves, both wait.
+    model = type(row)
     query = InsertQuery(model)
     query.insert_values(model._meta.concrete_fields, [row])
     ((sql, params),) = query.get_compiler(using).as_sql()
@@ -91,7 +95,7 @@ def insert_unless_there(row: Model, *, using: str) -> None:
         cursor.execute(f"{sql} ON DUPLICATE KEY UPDATE {key} = {key}", params)
 
 
-def _untaken(field: "Field[Any, Any]", select: str, *, using: str) -> str:
+def _untaken_on_mariadb(field: "Field[Any, Any]", select: str, *, using: str) -> str:
     """
     Return what does on MariaDB, which names no key in ON DUPLICATE KEY, what ON CONFLICT does.
 

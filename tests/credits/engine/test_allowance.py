@@ -10,7 +10,7 @@ from credits.exceptions import InvalidAllowance
 from credits.jobs.reset import forecast_reset, reset_monthly_credits
 from credits.models import CreditBalance, CreditTransaction
 from tests.books import broken_invariants
-from tests.factories import APRIL, MARCH, make_expert, make_professional
+from tests.factories import APRIL, MARCH, make_expert, make_professional, make_professionals
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +100,7 @@ class TestReset:
 
         assert [free_of(golden), free_of(other)] == amounts
         assert (run.credits_granted, run.credits_expired) == (foreseen.granted, foreseen.expired)
+        assert (run.success_count, run.error_count) == (foreseen.succeeded, foreseen.failed)
         assert broken_invariants() == {}
 
     def test_does_what_was_forecast(self, allow):
@@ -113,6 +114,16 @@ class TestReset:
         assert (tally.succeeded, tally.granted, tally.expired, tally.failed) == (3, 470, 30, 0)
         assert (run.success_count, run.credits_granted, run.credits_expired) == (3, 470, 30)
         assert [(c.before, c.after) for c in foreseen.largest] == [(0, 250), (30, 250), (130, 100)]
+
+    def test_forecast_names_those_first_who_are_given_most(self, allow):
+        make_professionals(10)
+        expert = make_expert()
+        allow("tests.plans.by_verification")
+
+        largest = forecast_reset(as_of=MARCH).largest
+
+        assert len(largest) == 10
+        assert (largest[0].professional_id, largest[0].after) == (expert.pk, 250)
 
     @pytest.mark.parametrize("new", [False, True], ids=["with a balance", "new"])
     @pytest.mark.parametrize("path", ["tests.plans.none_for_basic"])

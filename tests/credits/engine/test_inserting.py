@@ -183,6 +183,13 @@ class TestInsertSelect:
 
         assert len(statements) == 0
 
+    def test_names_all_that_were_forgotten(self):
+        columns = {**BALANCE}
+        del columns["paid_credits"], columns["lifetime_spent"]
+
+        with pytest.raises(ValueError, match="no value for paid_credits, lifetime_spent.$"):
+            insert_select(CreditBalance, User.objects.all(), columns, using="default")
+
     def test_asks_for_no_column_that_fills_itself(self):
         run = make_run()
         make_professionals(2)

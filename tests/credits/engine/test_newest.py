@@ -31,6 +31,13 @@ class TestNewest:
         with django_assert_num_queries(1):
             assert of_types("bonus", "spend", most=2) == [spends[2], spends[1]]
 
+    def test_goes_by_the_moment_and_not_by_what_was_written_last(self):
+        aisha = make_professional()
+        newer = give(aisha, 50, at=MARCH)
+        give(aisha, 1, at=JANUARY)
+
+        assert of_types("bonus", "spend", most=1) == [newer.pk]
+
     def test_is_nothing_where_no_row_can_be(self):
         make_professional(free=50)
 

@@ -102,6 +102,15 @@ class TestRebuildBalances:
 
         assert rebuild_balances(using="default") == 1
 
+    def test_empties_a_balance_that_no_row_stands_behind(self):
+        nobody = make_professional()
+        CreditBalance.objects.create(professional=nobody, free_credits=5, lifetime_earned=5)
+
+        assert rebuild_balances(using="default") == 1
+
+        assert CreditBalance.objects.get().total == 0
+        assert broken_invariants() == {}
+
     def test_changes_nothing_where_all_is_well(self, aisha):
         books = all_tables()
 

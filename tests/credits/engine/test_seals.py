@@ -17,6 +17,7 @@ from credits.exceptions import NoSealKey, SealsBroken
 from credits.jobs.expiry import expire_credits
 from credits.jobs.sealing import day_to_seal, seal_days
 from credits.models import (
+    CreditAllocation,
     CreditBalance,
     CreditTransaction,
     DaySeal,
@@ -98,6 +99,17 @@ class TestAChangeBehindTheTriggers:
 
         assert broken_invariants() == {}
         assert breaches() == TAMPERED[tamper]
+
+    def test_is_told_by_how_much_each_sum_is_off(self, life):
+        aisha, _ = life
+        with guards_down():
+            ROWS.filter(professional=aisha, transaction_type="purchase").update(amount=1_041)
+            CreditAllocation.objects.filter(transaction__transaction_type="refund").delete()
+
+        assert breaches() == [
+            f"{FIRST_DIFFERS}paid credits 1,041, sealed 40; the digest differs",
+            f"{SECOND}: seal 2 does not fit the rows: allocations 1, sealed 2; the digest differs",
+        ]
 
     def test_is_not_put_right_by_another_seal(self, life):
         with guards_down():
@@ -229,6 +241,11 @@ class TestCheckSeals:
         make_professional(free=1)
 
         assert dataclasses.astuple(report()) == (3, 6, 1, ())
+
+    def test_counts_all_there_is_where_nothing_is_sealed(self, db):
+        make_professional(free=1, paid=2)
+
+        assert dataclasses.astuple(report())[:3] == (0, 0, 2)
 
     def test_reads_rows_from_a_day_on(self, life):
         with guards_down():

@@ -20,6 +20,7 @@ from tests.factories import (
     undo,
     use,
 )
+from tests.tampering import guards_down
 from tests.threads import TIMEOUT, Pause, threads
 
 
@@ -108,6 +109,11 @@ class TestRollUp:
         assert [count_up(), count_up()] == [2, 0]
         kept = sum(MonthlyTotal.objects.values_list("transaction_count", flat=True))
         assert kept == CreditTransaction.objects.count() == 4
+
+    def test_leaves_room_for_the_first_key_where_there_is_no_row_yet(self):
+        assert count_up() == 0
+
+        assert TotalsMark.objects.get().through == 0
 
     def test_counts_what_was_booked_for_an_earlier_month(self):
         aisha = make_professional(free=30, at=MARCH)
@@ -236,6 +242,13 @@ class TestRecount:
         assert recount(using="default") == 1
 
         assert totals() == before
+
+    def test_begins_with_the_first_key_there_can_be(self):
+        make_professional(free=30)
+        with guards_down():
+            CreditTransaction.objects.update(id=1)
+
+        assert recount(using="default") == 1
 
 
 @pytest.mark.django_db(transaction=True)
