@@ -1,9 +1,12 @@
 """
 ``make matrix``: the tests on each Python, Django and engine that credits is said to run on.
 
-Versions come from requirements-dev.txt, all but Django's own, which uv is told to override. What
-does not turn on Django's version is left out: the clouds and containers of tests/deploy, the built
-documentation, the browser, and the rehearsal of proof/. Some tests alone::
+Versions come from requirements-dev.txt, all but Django's own, which uv is told to override. A cell
+is about ``credits``, the package: SELECTION is its own tests, two projects that have it installed
+and the demo. What turns on no version is left to ``make test``: this repository's own settings and
+project, which run on the Django of requirements.txt; clouds, containers, browser, documentation,
+benchmarks and the rehearsal of proof/; how much memory a hundred thousand professionals take; and
+the wheel, which is put beside the newest Django there is, whatever the cell's. Some tests alone::
 
     nox -t extremes            # the newest of all on every engine, and the ends of the rest
     nox -s "tests(3.13-django6.1-sqlite)" -- tests/credits/ledger
@@ -34,8 +37,11 @@ EXTREMES = {
 }
 
 SELECTION = [
-    "tests",
-    *(f"--ignore=tests/{part}" for part in ("browser", "deploy", "docs", "proof")),
+    "tests/credits",
+    "--deselect=tests/credits/test_crashes.py::TestMemory",
+    "tests/packaging",
+    "--ignore=tests/packaging/test_wheel.py",
+    "tests/homezy/test_demo.py",
 ]
 
 # uv would fetch a Python that is missing, from elsewhere; and pyenv's shims answer only for the
