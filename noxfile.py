@@ -5,8 +5,8 @@ Versions come from requirements-dev.txt, all but Django's own, which uv is told 
 is about ``credits``, the package: SELECTION is its own tests, two projects that have it installed
 and the demo. What turns on no version is left to ``make test``: this repository's own settings and
 project, which run on the Django of requirements.txt; clouds, containers, browser, documentation,
-benchmarks and the rehearsal of proof/; how much memory a hundred thousand professionals take; and
-the wheel, which is put beside the newest Django there is, whatever the cell's. Some tests alone::
+benchmarks and the rehearsal of proof/; and the wheel, which is put beside the newest Django there
+is, whatever the cell's. Some tests alone::
 
     nox -t extremes            # the newest of all on every engine, and the ends of the rest
     nox -s "tests(3.13-django6.1-sqlite)" -- tests/credits/ledger
@@ -38,7 +38,6 @@ EXTREMES = {
 
 SELECTION = [
     "tests/credits",
-    "--deselect=tests/credits/test_crashes.py::TestMemory",
     "tests/packaging",
     "--ignore=tests/packaging/test_wheel.py",
     "tests/homezy/test_demo.py",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import sha256
+from math import isinf
 from typing import Any
 
 from django.db import connections
@@ -165,12 +166,15 @@ def _canonical(text: str | None) -> str | None:
     try:
         said = json.loads(text, parse_float=_number)
         return json.dumps(said, sort_keys=True, separators=(",", ":"))
-    except (ValueError, RecursionError):
-        # Not JSON: only a database that was tampered with holds it, and the digest says so.
+    except (ValueError, ArithmeticError, RecursionError):
+        # Not JSON, or a number that no program writes: only a database that was tampered with
+        # holds it, and the digest says so.
         return f"!{text}"
 
 
 def _number(text: str) -> int | float:
-    # PostgreSQL writes 1e2 as 100.
-    exact = Decimal(text)
-    return int(exact) if exact == exact.to_integral_value() else float(text)
+    # PostgreSQL writes 1e2 as 100. Of 1e999999999 the digits would take for ever.
+    near, exact = float(text), Decimal(text)
+    if isinf(near):
+        raise OverflowError
+    return int(exact) if exact == exact.to_integral_value() else near

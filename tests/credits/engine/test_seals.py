@@ -427,6 +427,12 @@ class TestCanonicalJson:
     def test_differs_where_it_says_something_else(self, first, second):
         assert seals.digest._canonical(first) != seals.digest._canonical(second)  # noqa: SLF001
 
+    @pytest.mark.parametrize("exponent", ["+999999999", f"+{10**20}", f"-{10**20}"])
+    def test_of_a_number_beyond_all_measure_is_its_text(self, exponent):
+        text = f'{{"a": 1e{exponent}}}'
+
+        assert seals.digest._canonical(text) == f"!{text}"  # noqa: SLF001
+
 
 class TestColumns:
     def test_are_all_that_never_change(self):
