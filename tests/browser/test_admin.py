@@ -196,9 +196,10 @@ class TestEverybody:
         for path in paths:
             page.goto(f"/admin/credits/{path}")
             page.evaluate(AXE)
-            # Only Django's own box to search in is not ours to judge: an image is its label.
+            # Only Django's own box to search in is not ours to judge: an image is its label. Of a
+            # long list the first rows are as good as all.
             found = page.evaluate(
-                "() => axe.run({exclude: ['#searchbar']},"
+                "() => axe.run({exclude: ['#searchbar', '#result_list tr:nth-child(n+9)']},"
                 " {resultTypes: ['violations'], iframes: false}).then(r => r.violations)"
             )
             told = [

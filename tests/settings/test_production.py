@@ -27,8 +27,18 @@ ENVIRONMENT = {
 
 def check(environment):
     """Run ``check --deploy`` in a process that knows nothing but ``environment``."""
+    words = ["manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    return python(*words, environment=environment)
+
+
+def start(environment):
+    """Read the settings in a process that knows nothing but ``environment``."""
+    return python("-c", "import settings.production", environment=environment)
+
+
+def python(*words, environment):
     return subprocess.run(
-        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        [sys.executable, *words],
         cwd=BASE_DIR,
         # A developer's .env is none of these tests' business.
         env={"PATH": os.environ["PATH"], "PYTHON_DOTENV_DISABLED": "1", **environment},
@@ -87,7 +97,7 @@ class TestProduction:
         ],
     )
     def test_does_not_start_without(self, name):
-        result = check({key: value for key, value in ENVIRONMENT.items() if key != name})
+        result = start({key: value for key, value in ENVIRONMENT.items() if key != name})
 
         assert result.returncode != 0
         assert f"{name} is not set" in result.stderr
@@ -119,7 +129,7 @@ class TestProduction:
         ],
     )
     def test_does_not_start_with(self, name, value, sentence):
-        result = check(ENVIRONMENT | {name: value})
+        result = start(ENVIRONMENT | {name: value})
 
         assert result.returncode != 0
         assert sentence in result.stderr

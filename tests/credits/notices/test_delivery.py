@@ -29,7 +29,7 @@ FAILING = [
 
 @pytest.mark.parametrize("service", FAILING)
 def test_a_failing_service_loses_and_doubles_nothing(service):
-    result = experiment(service, notices=40, seed=SEED, in_processes=False)
+    result = experiment(service, notices=24, seed=SEED, in_processes=False)
 
     assert verdict([result]) == []
     assert result.faults
