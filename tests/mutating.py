@@ -28,6 +28,9 @@ def main() -> None:
     parser.add_argument("patterns", nargs="*", help="of mutants' names: credits.ledger.*")
     parser.add_argument("--children", type=int, default=1, help="mutants judged at once")
     parser.add_argument("--seconds", default="inf", help="of tests for each mutant, at most")
+    parser.add_argument(
+        "--tests", nargs="+", help="files of tests to judge by (default: all of credits' layers)"
+    )
     parser.add_argument("--engine", choices=ENGINES, action="append", help="this one alone")
     asked = parser.parse_args()
     _make()
@@ -36,7 +39,7 @@ def main() -> None:
         command += [f"--mutants={pattern}" for pattern in asked.patterns or ["*"]]
         command += [f"--children={asked.children}", f"--seconds={asked.seconds}"]
         command += config().pytest_add_cli_args
-        command += config().pytest_add_cli_args_test_selection
+        command += asked.tests or config().pytest_add_cli_args_test_selection
         if code := subprocess.call(command, cwd="mutants"):
             sys.exit(code)
 
