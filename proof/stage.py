@@ -40,22 +40,19 @@ _ENGINES = {"sqlite": _sqlite, "postgresql": throwaway_cluster, "mariadb": throw
 
 
 def clear() -> None:
-    """Leave no user, no credit and no run; the ledger's triggers stand again afterwards."""
-    from django.apps import apps
-    from django.contrib.auth import get_user_model
+    """Leave no row of any model; the ledger's triggers stand again afterwards."""
     from django.db import connection, transaction
 
     from credits.engine import triggers
     from credits.models import CreditTransaction
-    from tests.flushing import empty_on_mariadb
+    from tests.flushing import empty_on_mariadb, tables_to_empty
 
     # New files for a hundred tables and indexes take far longer than a few rows do.
     is_large = CreditTransaction.objects.all()[LARGE : LARGE + 1].exists()
-    models = [*apps.get_app_config("credits").get_models(), get_user_model()]
-    tables = [f'"{model._meta.db_table}"' for model in models]
     if connection.vendor == "mysql":
-        empty_on_mariadb([model._meta.db_table for model in models])
+        empty_on_mariadb(tables_to_empty())
         return
+    tables = [f'"{name}"' for name in tables_to_empty()]
     with guards_aside(), connection.cursor() as cursor:
         if is_large and connection.vendor == "postgresql":
             triggers.drop(using="default")

@@ -17,9 +17,14 @@ KEPT = {"auth_permission", "django_content_type", "django_migrations"}
 """What ``migrate`` writes and no test changes."""
 
 
+def tables_to_empty() -> list[str]:
+    """Return the tables of all models, but for those that no test changes."""
+    return sorted(set(connection.introspection.django_table_names()) - KEPT)
+
+
 def empty_tables() -> None:
     """Leave no row of any model, and the ledger's triggers in place."""
-    tables = sorted(set(connection.introspection.django_table_names()) - KEPT)
+    tables = tables_to_empty()
     if connection.vendor == "mysql":
         empty_on_mariadb(tables)
         return
@@ -55,8 +60,8 @@ def empty_on_mariadb(tables: list[str]) -> None:
 
 def empty_if_anything_stayed() -> None:
     """Take away what a test committed unawares, and put back what it altered."""
-    tables = set(connection.introspection.django_table_names()) - KEPT
-    question = " OR ".join(f"EXISTS(SELECT 1 FROM {table})" for table in sorted(tables))
+    tables = tables_to_empty()
+    question = " OR ".join(f"EXISTS(SELECT 1 FROM {table})" for table in tables)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {question}")
         (has_rows,) = cursor.fetchone()
