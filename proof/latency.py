@@ -14,7 +14,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -63,7 +63,8 @@ def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
             keys,
             seed=seed + 2,
         )
-    p99 = {name: percentile(each, 99) for name, each in _named(quiet, chunked, at_once)}
+    times = {"quiet": quiet, "chunked": chunked, "at once": at_once, "busy processor": beside}
+    p99 = {name: percentile(each, 99) for name, each in times.items()}
     ratio = p99["chunked"] / p99["quiet"]
     complaints = [] if ratio <= MOST else [f"p99 is {ratio:.1f} times its quiet value"]
     if professionals >= A_MILLION and (few := min(len(quiet), len(chunked))) < FEWEST:
@@ -80,7 +81,7 @@ def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
         remarks="p50/p99 ms: "
         + ", ".join(
             f"{name} {1000 * percentile(each, 50):.1f}/{1000 * p99[name]:.1f}"
-            for name, each in (*_named(quiet, chunked, at_once), ("busy processor", beside))
+            for name, each in times.items()
         ),
     )
 
@@ -97,10 +98,6 @@ def _settle() -> None:
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE)")
         cursor.execute("CHECKPOINT")
-
-
-def _named(*lists: Sequence[float]) -> list[tuple[str, Sequence[float]]]:
-    return list(zip(("quiet", "chunked", "at once"), lists, strict=True))
 
 
 def spends_during(

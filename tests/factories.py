@@ -1,7 +1,7 @@
 """What tests are made of: moments as constants, professionals with a given amount of credits."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -29,6 +29,12 @@ JULY_15 = datetime(2026, 7, 15, 9, tzinfo=UTC)
 
 AUGUST = datetime(2026, 8, 1, 2, tzinfo=UTC)
 AUGUST_31 = datetime(2026, 8, 31, 12, tzinfo=UTC)
+
+MOMENT = timedelta(microseconds=1)
+"""The least that two moments can lie apart."""
+
+LEASE = timedelta(seconds=300)
+"""What ``CREDITS["LEASE_SECONDS"]`` is by default."""
 
 _numbers = count(1)
 

@@ -50,14 +50,13 @@ from credits.ledger import (
 from credits.models import CreditBalance, CreditTransaction
 from credits.reports.monthly import monthly_report
 from tests.books import broken_invariants
-from tests.factories import make_user
+from tests.factories import MOMENT, make_user
 
 BEGIN = datetime(2026, 8, 31, 9, tzinfo=UTC)
 """A day from which six months are clamped."""
 
 MONTHLY = 100
 GRACE = timedelta(days=30)
-MOMENT = timedelta(microseconds=1)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent.relative_to(ROOT)
 
-FILES = ["dashboard", "professional", "transactions", "urls"]
+FILES = ["acts", "dashboard", "professional", "report", "transactions", "urls"]
 
 # unfold's own frame has a style and a search box of its own; ours are judged in Django's.
 UNFOLDS_OWN = "not strict_policy and not by_form"

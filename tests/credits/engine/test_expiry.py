@@ -1,7 +1,5 @@
 """credits.engine.expiry: the lots of one chunk written off."""
 
-from datetime import timedelta
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,6 +16,7 @@ from tests.factories import (
     JANUARY,
     JULY_15,
     MARCH,
+    MOMENT,
     buy,
     give_lot,
     make_lot_holders,
@@ -27,8 +26,6 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-
-MOMENT = timedelta(microseconds=1)
 
 
 def expire(within=None, *, as_of=AUGUST, run=None):

@@ -19,6 +19,7 @@ from tests.factories import (
     AUGUST,
     FEBRUARY,
     MARCH,
+    MOMENT,
     buy,
     give_lot,
     make_lot_holders,
@@ -30,8 +31,6 @@ pytestmark = pytest.mark.django_db
 
 LATE_IN_UTC = datetime(2026, 1, 14, 22, tzinfo=UTC)
 """In Dubai it is the 15th."""
-
-MOMENT = timedelta(microseconds=1)
 
 
 def warn(within=None, *, lead=7, least=1, as_of=MARCH):

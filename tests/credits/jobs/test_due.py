@@ -8,7 +8,7 @@ import pytest
 from credits.jobs.due import PAUSES, judge_expiry, judge_reset, late_jobs
 from credits.jobs.pausing import pause_job
 from credits.models import JobRun
-from tests.factories import make_professional, make_run, make_user
+from tests.factories import LEASE, make_professional, make_run, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,6 @@ LONG_AGO = datetime(2025, 1, 15, tzinfo=UTC)
 WRONG_CLOCK = timedelta(days=9)
 """How far ahead the clock of the host is whose runs these are."""
 
-LEASE = timedelta(seconds=300)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 

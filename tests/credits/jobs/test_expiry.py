@@ -1,7 +1,5 @@
 """credits.jobs.expiry: what is left in expired lots is written off."""
 
-from datetime import timedelta
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,6 +16,7 @@ from tests.factories import (
     FEBRUARY,
     JULY_15,
     MARCH,
+    MOMENT,
     buy,
     give_lot,
     make_lot_holders,
@@ -27,8 +26,6 @@ from tests.factories import (
 from tests.tampering import POISON, mend, poison
 
 pytestmark = pytest.mark.django_db
-
-MOMENT = timedelta(microseconds=1)
 
 
 def paid_credits_of(*professionals):

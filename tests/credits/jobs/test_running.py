@@ -34,7 +34,7 @@ from credits.models import CreditBalance, CreditTransaction, JobFailure, JobRun
 from credits.signals import run_finished
 from homezy.models import User
 from tests.books import broken_invariants
-from tests.factories import MARCH, make_professional, make_professionals
+from tests.factories import LEASE, MARCH, make_professional, make_professionals
 from tests.faults import (
     Cut,
     Fault,
@@ -49,7 +49,6 @@ from tests.threads import TIMEOUT, Knock, Pause, at_once, in_double_quotes, thre
 
 Status = JobRun.Status
 
-LEASE = timedelta(seconds=300)
 LATER = MARCH + LEASE + timedelta(microseconds=1)
 """When a run that showed its last sign of life in MARCH has lost its lease."""
 
@@ -61,19 +60,6 @@ WRITTEN = 'INTO "credits_credittransaction"'
 FIRST = {"postgresql": "pg_advisory_xact_lock", "sqlite": "BEGIN", "mysql": "FROM credits_lock"}
 
 transactional = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def finished() -> Iterator[list[JobRun]]:
-    """The runs that ``run_finished`` was sent for, to who listens to runs alone."""
-    runs: list[JobRun] = []
-
-    def note(*, run: JobRun, **_: Any) -> None:
-        runs.append(run)
-
-    run_finished.connect(note, sender=JobRun)
-    yield runs
-    run_finished.disconnect(note, sender=JobRun)
 
 
 @pytest.fixture(autouse=True)

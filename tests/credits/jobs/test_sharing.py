@@ -1,7 +1,6 @@
 """credits.jobs.sharing: one run, done by several workers."""
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -34,11 +33,11 @@ from credits.models import (
     JobRun,
     JobShard,
 )
-from credits.signals import run_finished
 from homezy.models import User, Verification
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
     APRIL,
+    LEASE,
     MARCH,
     make_lot_holders,
     make_professional,
@@ -53,7 +52,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Status = JobShard.Status
 
-LEASE = timedelta(seconds=300)
 
 WRITTEN = 'INTO "credits_credittransaction"'
 LOCKED = "FOR NO KEY UPDATE"
@@ -63,19 +61,6 @@ LOCKED = "FOR NO KEY UPDATE"
 @pytest.fixture(autouse=True)
 def small_chunks(settings: Any) -> None:
     settings.CREDITS = {**settings.CREDITS, "CHUNK_SIZE": 2}
-
-
-@pytest.fixture
-def finished() -> Iterator[list[JobRun]]:
-    """The runs that ``run_finished`` was sent for, to who listens to runs alone."""
-    runs: list[JobRun] = []
-
-    def note(*, run: JobRun, **_: Any) -> None:
-        runs.append(run)
-
-    run_finished.connect(note, sender=JobRun)
-    yield runs
-    run_finished.disconnect(note, sender=JobRun)
 
 
 def open_reset(*, shards: int = 2) -> list[int]:

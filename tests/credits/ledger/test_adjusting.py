@@ -23,6 +23,7 @@ from tests.factories import (
     FEBRUARY,
     JULY_15,
     MARCH,
+    MOMENT,
     buy,
     correct,
     give,
@@ -35,8 +36,6 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-
-MOMENT = timedelta(microseconds=1)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """credits.ledger.balances: what the books say now, later, and at a moment past."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.factories import (
     JANUARY,
     JULY_15,
     MARCH,
+    MOMENT,
     buy,
     give,
     give_lot,
@@ -35,7 +36,6 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-MOMENT = timedelta(microseconds=1)
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
 
 

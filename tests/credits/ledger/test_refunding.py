@@ -22,6 +22,7 @@ from tests.factories import (
     FEBRUARY,
     JULY_15,
     MARCH,
+    MOMENT,
     buy,
     give,
     give_lot,
@@ -34,7 +35,6 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-MOMENT = timedelta(microseconds=1)
 GRACE = timedelta(days=30)
 
 
