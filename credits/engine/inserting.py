@@ -4,15 +4,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import connections
-from django.db.models import Expression, Field, Model, QuerySet, UniqueConstraint, Value
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import (
+    Expression,
+    Field,
+    Func,
+    Model,
+    QuerySet,
+    TextField,
+    UniqueConstraint,
+    Value,
+)
 from django.db.models.expressions import Combinable
 from django.db.models.fields import NOT_PROVIDED
 from django.db.models.functions import Cast
 from django.db.models.sql import InsertQuery
+from django.db.models.sql.compiler import SQLCompiler
 
 from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.mariadb import is_mariadb
 from credits.engine.statements import Compiled, Statement, compiled
+
+
+class Joined(Func):
+    """
+    A text, and what follows it, one after the other; one that is NULL makes the whole NULL.
+
+    ``Concat`` casts each and looks whether it is NULL, which is work for every row.
+    """
+
+    template = "(%(expressions)s)"
+    arg_joiner = " || "
+    output_field = TextField()
+
+    def as_mysql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra_context: Any
+    ) -> tuple[str, Any]:
+        return self.as_sql(
+            compiler, connection, template="CONCAT(%(expressions)s)", arg_joiner=", "
+        )
 
 
 def insert_select(
@@ -29,7 +59,8 @@ def insert_select(
     Python defaults, ``auto_now`` and signals do not run here, so every column must be named.
 
     Args:
-        columns: field name to an expression over ``source``, or a plain value.
+        columns: field name to an expression over ``source``, or a plain value; over groups
+            (``values(…).annotate(…)``) its names are those of the annotations.
         unless_taken: a unique field among them; rows whose value is there already are left out.
             Every other violation still raises.
 
@@ -61,8 +92,10 @@ def insertion(
     fields = [field for field in model._meta.concrete_fields if field.name in columns]
     _refuse_forgotten(model, columns)
     aliases = {_alias(field): _expression(columns[field.name], field) for field in fields}
-    rows = source.annotate(**aliases).values_list(*aliases)
-    select, params = compiled(rows, using=using)
+    if source.query.group_by:
+        select, params = _select_from_groups(source, aliases, using=using)
+    else:
+        select, params = compiled(source.annotate(**aliases).values_list(*aliases), using=using)
     quote = connections[using].ops.quote_name
     target = ", ".join(quote(field.column) for field in fields)
     for field in fields:
@@ -73,6 +106,25 @@ def insertion(
             select = f"SELECT * FROM ({select}) source WHERE TRUE"
             select += f" ON CONFLICT ({quote(field.column)}) DO NOTHING"
     return f"INSERT INTO {quote(model._meta.db_table)} ({target}) {select}", params
+
+
+def _select_from_groups(
+    groups: QuerySet[Any, Any], columns: Mapping[str, Combinable], *, using: str
+) -> Compiled:
+    """
+    Return a SELECT of expressions over the columns of groups, which are a table to it.
+
+    Put on the grouped query itself, as ``annotate`` does, each would be one more thing to group by.
+    """
+    compiler = groups.query.get_compiler(using)
+    table, of_table = compiled(groups, using=using)
+    quote, selected, params = connections[using].ops.quote_name, [], []
+    for alias, column in columns.items():
+        # As an aggregate over groups is resolved: names are those of the columns of the table.
+        sql, of_column = compiler.compile(column.resolve_expression(groups.query, summarize=True))
+        selected.append(f"{sql} AS {quote(alias)}")
+        params += of_column
+    return f"SELECT {', '.join(selected)} FROM ({table}) {quote('groups')}", (*params, *of_table)
 
 
 def insert_unless_there(row: Model, *, using: str) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Count, F, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Concat, TruncDate
+from django.db.models.functions import Cast, TruncDate
 from django.db.models.functions.json import JSONObject
 from django.db.models.sql.compiler import SQLCompiler
 
-from credits.engine.inserting import insertion
+from credits.engine.inserting import Joined, insertion
 from credits.engine.keys import KeyRange
 from credits.engine.statements import Compiled
 from credits.models import CreditBalance, CreditTransaction, JobRun, Notice
@@ -41,7 +41,7 @@ def resets(claimed: QuerySet[CreditBalance], *, run: JobRun, using: str) -> Comp
     """Return what promises a notice to everyone whose free credits the reset changed."""
     return _promise(
         Notice.Kind.RESET,
-        claimed.exclude(free_before_reset=F("free_credits")),
+        claimed.exclude(free_before_reset=F("free_credits")).annotate(owner=F("professional_id")),
         about=[Value(f"{Notice.Kind.RESET.value}:{run.period}:")],
         context=JSONObject(
             before=F("free_before_reset"), after=F("free_credits"), period=_text(run.period)
@@ -56,9 +56,11 @@ def receipts(written: QuerySet[CreditTransaction], *, run: JobRun, using: str) -
     """Return what promises everyone who lost credits in these expiries one receipt."""
     return _promise(
         Notice.Kind.EXPIRY_RECEIPT,
-        written.order_by().values("professional_id"),
+        written.order_by()
+        .values(owner=F("professional_id"))
+        .annotate(credits=Value(0) - Sum("amount"), lots=Count("pk")),
         about=[Value(f"{Notice.Kind.EXPIRY_RECEIPT.value}:{run.pk}:")],
-        context=JSONObject(credits=Value(0) - Sum("amount"), lots=Count("pk")),
+        context=JSONObject(credits=F("credits"), lots=F("lots")),
         run=run,
         as_of=run.as_of,
         using=using,
@@ -86,18 +88,16 @@ def warnings(within: KeyRange, *, lead: int, least: int, as_of: datetime, using:
     losses = (
         expiring_lots(as_of=as_of, lead=lead, using=using)
         .filter(within.on("professional"))
-        .annotate(day=_Day("expires_at", tzinfo=UTC))
         .order_by()
-        .values("professional_id", "day")
+        .values(owner=F("professional_id"), day=_Day("expires_at", tzinfo=UTC))
         .annotate(credits=Sum("remaining_amount"))
         .filter(credits__gte=least)
     )
-    day = Cast(F("day"), _TEXT)
     return _promise(
         Notice.Kind.EXPIRY_WARNING,
         losses,
-        about=[Value(f"{Notice.Kind.EXPIRY_WARNING.value}:"), day, Value(f":{lead}:")],
-        context=JSONObject(day=day, lead=Value(lead), credits=Sum("remaining_amount")),
+        about=[Value(f"{Notice.Kind.EXPIRY_WARNING.value}:"), F("day"), Value(f":{lead}:")],
+        context=JSONObject(day=Cast(F("day"), _TEXT), lead=Value(lead), credits=F("credits")),
         as_of=as_of,
         using=using,
         unless_taken="key",
@@ -115,14 +115,14 @@ def _promise(
     using: str,
     unless_taken: str | None = None,
 ) -> Compiled:
+    """Return what promises a notice for each row of ``source``, to its ``owner``."""
     return insertion(
         Notice,
         source,
         {
             "kind": kind.value,
-            # As few parts as can be: each is work for every row.
-            "key": Concat(*about, Cast(F("professional_id"), _TEXT)),
-            "professional": F("professional_id"),
+            "key": Joined(*about, F("owner")),
+            "professional": F("owner"),
             "run": run and run.pk,
             "context": context,
             "address": "",

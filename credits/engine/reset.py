@@ -14,15 +14,15 @@ eligible" may have another answer.
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import CharField, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce, Concat, Greatest
+from django.db.models.functions import Coalesce, Greatest
 from django.db.models.functions.json import JSONObject
 
 from credits.engine import notices
 from credits.engine.allowance import Allowance, of_balance, of_user
 from credits.engine.database import enter_ledger
-from credits.engine.inserting import insert_select, insertion
+from credits.engine.inserting import Joined, insert_select, insertion
 from credits.engine.keys import KeyRange
 from credits.engine.statements import Compiled, Statement, compiled, update
 from credits.engine.tally import Change, Forecast, Tally
@@ -172,9 +172,8 @@ class MonthlyReset:
                 "description": _described(self._free_credits),
                 "metadata": JSONObject(previous_free_credits=F("free_before_reset")),
                 "currency": "",
-                "idempotency_key": Concat(
-                    Value(f"{KEY_PREFIX}{self._run.period}:"),
-                    Cast("professional_id", CharField(max_length=64)),
+                "idempotency_key": Joined(
+                    Value(f"{KEY_PREFIX}{self._run.period}:"), F("professional_id")
                 ),
                 "run": self._run.pk,
                 "created_at": self._run.as_of,
@@ -252,7 +251,7 @@ def _described(free_credits: Allowance) -> str | Combinable:
     words = "Monthly free credits reset to "
     if isinstance(free_credits, int):
         return f"{words}{free_credits}"
-    return Concat(Value(words), Cast("free_credits", CharField(max_length=64)))
+    return Joined(Value(words), F("free_credits"))
 
 
 def _tally(rows: QuerySet[Any], amount: Combinable) -> Tally:
