@@ -109,7 +109,7 @@ def insertion(
 
 
 def _select_from_groups(
-    groups: QuerySet[Any, Any], columns: Mapping[str, Combinable], *, using: str
+    groups: QuerySet[Any, Any], columns: Mapping[str, Any], *, using: str
 ) -> Compiled:
     """
     Return a SELECT of expressions over the columns of groups, which are a table to it.
