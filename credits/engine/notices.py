@@ -2,8 +2,8 @@
 Promises of notices, set-based: one ``INSERT … SELECT`` for a chunk of professionals.
 
 A promise is made once: its key says what it is about. Of a warning, which every sender looks for, a
-key that is taken is left alone. What a job wrote was never written before, nor was its notice: to
-look for that key first, as ON CONFLICT does, would take a third of the time again.
+key that is taken is left alone. What a job wrote was never written before, nor was its notice: a
+key that is taken is an error there.
 """
 
 from datetime import UTC, datetime, timedelta

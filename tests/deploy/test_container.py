@@ -20,7 +20,7 @@ from settings.environment import BASE_DIR
 from tests.deploy.schedules import SECRET, assert_understood
 from tests.processes import TIMEOUT
 
-pytestmark = pytest.mark.engine("sqlite")  # The image is the same for either.
+pytestmark = pytest.mark.engine("postgresql")  # The image is the same for either.
 
 DIRECTORY = Path(BASE_DIR, "deploy", "container")
 CONTAINERFILE = DIRECTORY / "Containerfile"

@@ -11,7 +11,7 @@ from django.conf import settings
 from settings.environment import BASE_DIR
 from tests.deploy.schedules import SCHEDULES, SECRET, assert_understood
 
-pytestmark = pytest.mark.engine("sqlite")  # No manifest is about a database.
+pytestmark = pytest.mark.engine("postgresql")  # No manifest is about a database.
 
 FILES = sorted(Path(BASE_DIR, "deploy", "kubernetes").glob("*.yaml"))
 KUBERNETES = "1.30"

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from tests.deploy.schedules import BEFORE_2027, SCHEDULES, assert_understood, firings
 
-pytestmark = pytest.mark.engine("sqlite")  # No unit is about a database.
+pytestmark = pytest.mark.engine("postgresql")  # No unit is about a database.
 
 UNITS = Path(settings.BASE_DIR, "deploy", "systemd")
 TIMERS = sorted(UNITS.glob("*.timer"))

@@ -2,10 +2,10 @@
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Value
+from django.db.models import Count, F, Sum, Value
 from django.test.utils import CaptureQueriesContext
 
-from credits.engine.inserting import insert_select
+from credits.engine.inserting import Joined, insert_select, insertion
 from credits.models import CreditBalance, CreditTransaction, JobFailure
 from homezy.models import User
 from tests.factories import (
@@ -122,6 +122,40 @@ class TestInsertSelect:
 
         assert CreditBalance.objects.get().last_reset_period == text
 
+    def test_writes_one_row_for_each_group_and_names_what_the_groups_have(self):
+        few, many = make_professional(), make_professional()
+        for professional, amount in ((few, 3), (many, 1), (many, 5)):
+            buy(professional, amount)
+        groups = (
+            CreditTransaction.objects.order_by()
+            .values(owner=F("professional_id"))
+            .annotate(credits=Sum("amount"), lots=Count("pk"))
+            .filter(credits__gte=3)
+        )
+
+        count = insert_select(JobFailure, groups, self.columns_of_groups(), using="default")
+
+        assert count == 2
+        assert list(
+            JobFailure.objects.order_by("error").values_list("professional_id", "error")
+        ) == [(few.pk, "3 in 1"), (many.pk, "6 in 2")]
+
+    def test_groups_by_nothing_that_is_made_of_the_groups(self):
+        groups = CreditTransaction.objects.values(owner=F("professional_id")).annotate(
+            credits=Sum("amount"), lots=Count("pk")
+        )
+
+        sql, _ = insertion(JobFailure, groups, self.columns_of_groups(), using="default")
+
+        assert "," not in sql.split("GROUP BY")[1]
+
+    def columns_of_groups(self):
+        return {
+            "run": make_run().pk,
+            "professional": F("owner"),
+            "error": Joined(F("credits"), Value(" in "), F("lots")),
+        }
+
     def test_writes_nothing_where_the_source_is_empty(self):
         assert insert_select(CreditBalance, User.objects.all(), BALANCE, using="default") == 0
 
@@ -202,3 +236,19 @@ class TestInsertSelect:
         )
 
         assert run.failures.count() == 2
+
+
+class TestJoined:
+    def test_writes_keys_as_texts(self):
+        user = make_professional()
+
+        joined = User.objects.annotate(joined=Joined(Value("a:"), F("pk"), Value(":z")))
+
+        assert joined.get().joined == f"a:{user.pk}:z"
+
+    def test_is_nothing_where_a_part_is(self):
+        make_professional()
+
+        joined = User.objects.annotate(joined=Joined(Value("a:"), F("legacy_id")))
+
+        assert joined.get().joined is None
