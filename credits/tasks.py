@@ -24,7 +24,7 @@ from credits.exceptions import CreditsError, JobPaused, LeaseLost, RunAlreadyAct
 from credits.jobs import sharing
 from credits.jobs.named import Ending, JobName, run_job
 from credits.jobs.running import Watch
-from credits.models import JobRun
+from credits.models import JobRun, JobShard
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,8 @@ def share(job: JobRun.Job, *, shards: int) -> None:
         logger.info("task done job=%s ending=paused since=%s", job, paused.since.isoformat())
         return
     # What is not queued, because this process dies here, is found stranded.
-    for shard_id in run.shards.order_by("number").values_list("pk", flat=True):
+    parts = JobShard.objects.using(ledger_database()).filter(run=run).order_by("number")
+    for shard_id in parts.values_list("pk", flat=True):
         work_on_shard.delay(shard_id)
 
 

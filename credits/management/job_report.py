@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
+from credits.engine.database import ledger_database
 from credits.engine.tally import Change, Forecast
-from credits.models import JobRun
+from credits.models import CreditTransaction, JobFailure, JobRun
 
 JSON_VERSION = 1
 
@@ -111,9 +112,10 @@ class JobReport:
             f"{self.title} {ended}: {self._counts(run.success_count, run.error_count, net)}"
             f" (run {run.pk}, {seconds:.1f} s)"
         )
+        recorded = JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
         failures = [
             {"professional": str(key), "error": error}
-            for key, error in run.failures.order_by("pk").values_list("professional", "error")
+            for key, error in recorded.values_list("professional", "error")
         ]
         for failure in failures[:MOST_FAILURES]:
             self.say(f"  professional {failure['professional']}: {_one_line(failure['error'])}")
@@ -157,7 +159,8 @@ class JobReport:
         )
 
     def _each_change(self, run: JobRun) -> None:
-        rows = run.transactions.order_by("pk").values_list(
+        written = CreditTransaction.objects.using(ledger_database()).filter(run=run)
+        rows = written.order_by("pk").values_list(
             "professional_id", "balance_before", "balance_after"
         )
         for professional_id, before, after in rows.iterator():

@@ -17,7 +17,7 @@ from credits.engine.allowance import allowance_of
 from credits.engine.database import ledger_database
 from credits.exceptions import NothingToSay
 from credits.ledger import Balance, lots_of, spendable_at
-from credits.models import CreditTransaction, JobRun, Notice, TransactionType
+from credits.models import CreditTransaction, JobFailure, JobRun, Notice, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import period_of
 
@@ -223,10 +223,10 @@ def receipt_facts(
 
 def run_facts(run: JobRun) -> RunFacts:
     """Return how a run ended and, if it did not do everything, the command that goes on."""
-    failures = run.failures.order_by("pk").values_list("professional_id", "error")
+    failures = JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
     return RunFacts(
         run,
-        failures=tuple((str(key), error) for key, error in failures[:MOST_FAILURES]),
+        failures=tuple((str(it.professional_id), it.error) for it in failures[:MOST_FAILURES]),
         command=command_after(run),
     )
 

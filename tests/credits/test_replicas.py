@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.core.management import CommandError, call_command
 
+from credits import tasks
 from credits.engine.allowance import allowance_of, sample_allowance
 from credits.engine.audit import findings
 from credits.engine.rebuild import rebuild_balances
@@ -35,7 +39,11 @@ from credits.ledger import (
     refund,
     spendable_at,
 )
+from credits.management.job_command import EXIT_PARTIAL
 from credits.models import CreditTransaction, CreditType, JobRun, JobShard
+from credits.monitoring.logs import log_run
+from credits.monitoring.watchers import run_ended
+from credits.notices.facts import run_facts
 from homezy.models import User
 from tests.factories import (
     APRIL,
@@ -89,10 +97,26 @@ def market(settings: Any) -> Market:
     return market
 
 
-def fail_for_one(market: Market) -> None:
+def fail_for_one(market: Market) -> JobRun:
     poison(market.aisha)
     run = reset_monthly_credits(as_of=MARCH)
     assert run.status == JobRun.Status.PARTIAL
+    return run
+
+
+def name_who_failed(market: Market) -> None:
+    poison(market.aisha)
+    out = StringIO()
+    with pytest.raises(CommandError, match="1 failed") as refused:
+        call_command("reset_monthly_credits", as_of=MARCH.isoformat(), verbosity=2, stdout=out)
+    assert refused.value.returncode == EXIT_PARTIAL
+    assert f"professional {market.aisha.pk}: " in out.getvalue()
+
+
+def queue_shards() -> None:
+    with patch.object(tasks.work_on_shard, "delay") as queued:
+        tasks.share(JobRun.Job.RESET, shards=2)
+    assert queued.called
 
 
 def reset_together(market: Market) -> None:
@@ -129,7 +153,12 @@ ACTS: dict[str, Callable[[Market], object]] = {
     ),
     "a reset": lambda m: reset_monthly_credits(as_of=MARCH),
     "a reset that fails for one": fail_for_one,
+    "a command and who failed": name_who_failed,
+    "a mail about who failed": lambda m: run_facts(fail_for_one(m)),
+    "a log line for who failed": lambda m: log_run(run=fail_for_one(m)),
+    "what monitors hear of who failed": lambda m: run_ended(run=fail_for_one(m)),
     "a reset by several workers": reset_together,
+    "a reset that is queued for several": lambda m: queue_shards(),
     "a reset to come": lambda m: forecast_reset(as_of=MARCH),
     "an expiry": lambda m: expire_credits(as_of=AUGUST),
     "an expiry to come": lambda m: forecast_expiry(as_of=AUGUST),
