@@ -1,5 +1,6 @@
 """Keys cut into ranges: how an act goes over a table chunk by chunk without holding its rows."""
 
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice, pairwise
@@ -76,9 +77,9 @@ def _cuts(keys: QuerySet[Model, Any], name: str, *, size: int) -> list[Any]:
 
 def _cuts_on_sqlite(keys: QuerySet[Model, Any], *, size: int) -> list[Any]:
     # It numbers rows more slowly than Python takes them, one by one, out of the same process.
-    rows, cuts = keys.iterator(chunk_size=size), set()
-    while piece := list(islice(rows, size)):
-        cuts.add(piece[-1])
+    rows, cuts = keys.iterator(), set()
+    while last_of_a_piece := deque(islice(rows, size), maxlen=1):
+        cuts.update(last_of_a_piece)
     return sorted(cuts)
 
 
