@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils.module_loading import import_string
 
 from credits.conf import get_settings
-from credits.engine.database import attempts, ledger_database
+from credits.engine.database import attempts, ledger_database, locked_not_for_its_key
 from credits.exceptions import UnknownProfessional
 from credits.models import (
     JobFailure,
@@ -75,6 +75,7 @@ def erase_professional(professional_id: ProfessionalId, *, dry_run: bool = False
 
 
 def _erase(professional_id: ProfessionalId, *, using: str) -> Erased:
+    _hold_runs_that_failed_for(professional_id, using=using)
     users = get_user_model()._base_manager.using(using).select_for_update()
     user = users.filter(pk=professional_id).first()
     if user is None:
@@ -103,6 +104,15 @@ def _erase(professional_id: ProfessionalId, *, using: str) -> Erased:
         erase: Callable[[Any], None] = import_string(path)
         erase(user)
     return erased
+
+
+def _hold_runs_that_failed_for(professional_id: ProfessionalId, *, using: str) -> None:
+    # A run that is closed is held before its failures are read, and quotes the first: so it reads
+    # them behind this transaction, or has written by now what is taken out here. Before the user,
+    # as a chunk does.
+    failed = JobFailure.objects.using(using).filter(professional=professional_id)
+    runs = JobRun.objects.using(using).filter(pk__in=failed.values("run")).order_by("pk")
+    list(locked_not_for_its_key(runs, using=using).values_list("pk"))
 
 
 def _delete(rows: QuerySet[Any]) -> int:

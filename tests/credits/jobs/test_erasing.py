@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.urls import reverse
 
 from credits.exceptions import UnknownProfessional
@@ -36,6 +37,8 @@ from tests.factories import (
     promise,
     use,
 )
+from tests.tampering import poison
+from tests.threads import Knock, Pause, threads
 
 pytestmark = pytest.mark.django_db
 
@@ -188,6 +191,28 @@ class TestEraseProfessional:
         assert [record.getMessage() for record in caplog.records] == [
             f"professional erased professional={aisha.pk}"
         ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+class TestBesideARun:
+    """It failed for them and comes to its end while they are erased."""
+
+    def test_leaves_no_word_that_the_run_quotes_of_them(self):
+        aisha, _ = make_professional(), make_professional()
+        poison(aisha)
+        ending = Pause(before='UPDATE "credits_jobrun" SET "status"')
+        knock = Knock()
+        with threads() as started:
+            run = started.start(lambda: reset_monthly_credits(as_of=MARCH), ending)
+            ending.wait()
+            erased = started.start(lambda: erase_professional(aisha.pk), knock)
+            knock.wait_until_blocked(unless=erased)
+            ending.resume()
+
+            assert (run.result().error_count, erased.result().failures) == (1, 1)
+
+        assert JobRun.objects.get().error_summary == "The first failed; erased."
 
 
 class TestWhoWasErased:
