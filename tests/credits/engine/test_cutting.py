@@ -118,6 +118,11 @@ class TestRanges:
 
         assert len(met) == 5
 
+    def test_hold_as_many_rows_as_they_may(self):
+        make_lot_holders(10, lots=(1,), expires_at=AUGUST)
+
+        assert len(list(ranges(lot_owners(), size=4))) == 3
+
     def test_cut_keys_that_stand_in_several_rows_at_once(self, django_assert_max_num_queries):
         make_lot_holders(10, lots=(1, 1), expires_at=AUGUST)
 
