@@ -21,15 +21,20 @@ from proof.mail_ledger import CLIENT_TIMEOUT, UNANSWERED, Ledger
 SERVICES = ("smtp", "mailgun", "postmark", "amazon_ses", "resend", "brevo")
 
 
-def django_settings(service: str, port: int) -> dict[str, Any]:
-    """Return the settings with which a project would reach a service at this port."""
+def django_settings(service: str, port: int, patience: float) -> dict[str, Any]:
+    """
+    Return the settings with which a project would reach a service at this port.
+
+    Args:
+        patience: seconds to wait for an answer.
+    """
     url = f"http://127.0.0.1:{port}"
     if service == "smtp":
         return {
             "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "EMAIL_HOST": "127.0.0.1",
             "EMAIL_PORT": port,
-            "EMAIL_TIMEOUT": CLIENT_TIMEOUT,
+            "EMAIL_TIMEOUT": patience,
         }
     backends = {
         "resend": "credits.notices.backends.ResendBackend",
@@ -39,7 +44,7 @@ def django_settings(service: str, port: int) -> dict[str, Any]:
     return {
         "EMAIL_BACKEND": backends.get(service, f"anymail.backends.{service}.EmailBackend"),
         "ANYMAIL": {
-            "REQUESTS_TIMEOUT": CLIENT_TIMEOUT,
+            "REQUESTS_TIMEOUT": patience,
             "MAILGUN_API_KEY": "key",
             "MAILGUN_SENDER_DOMAIN": "homezy.example",
             "MAILGUN_API_URL": f"{url}/v3",
@@ -54,7 +59,7 @@ def django_settings(service: str, port: int) -> dict[str, Any]:
                 "region_name": "me-central-1",
                 "aws_access_key_id": "id",
                 "aws_secret_access_key": "secret",
-                "config": {"read_timeout": CLIENT_TIMEOUT, "connect_timeout": CLIENT_TIMEOUT},
+                "config": {"read_timeout": patience, "connect_timeout": patience},
             },
         },
     }
@@ -90,13 +95,15 @@ class _Smtp:
 
 
 @contextmanager
-def mail_service(service: str, ledger: Ledger) -> Iterator[dict[str, Any]]:
+def mail_service(
+    service: str, ledger: Ledger, *, patience: float = CLIENT_TIMEOUT
+) -> Iterator[dict[str, Any]]:
     """Serve until the block ends; yield the Django settings that lead there."""
     if service == "smtp":
         controller = Controller(_Smtp(ledger), hostname="127.0.0.1", port=_free_port())
         controller.start()
         try:
-            yield django_settings(service, controller.port)
+            yield django_settings(service, controller.port, patience)
         finally:
             controller.stop()
         return
@@ -105,7 +112,7 @@ def mail_service(service: str, ledger: Ledger) -> Iterator[dict[str, Any]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield django_settings(service, server.server_address[1])
+        yield django_settings(service, server.server_address[1], patience)
     finally:
         server.shutdown()
         thread.join()
