@@ -76,8 +76,8 @@ def _cuts(keys: QuerySet[Model, Any], name: str, *, size: int) -> list[Any]:
 
 
 def _cuts_on_sqlite(keys: QuerySet[Model, Any], *, size: int) -> list[Any]:
-    # It numbers rows more slowly than Python takes them, one by one, out of the same process.
-    rows = keys.iterator()
+    # It numbers rows more slowly than Python takes them, a few at a time, out of the same process.
+    rows = keys.iterator(chunk_size=200)
     cuts: set[Any] = set()
     while last_of_a_piece := deque(islice(rows, size), maxlen=1):
         cuts.update(last_of_a_piece)
