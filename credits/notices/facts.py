@@ -231,10 +231,12 @@ def run_facts(run: JobRun) -> RunFacts:
     )
 
 
+UNFINISHED = {JobRun.Status.PARTIAL, JobRun.Status.FAILED, JobRun.Status.INTERRUPTED}
+
+
 def command_after(run: JobRun) -> str:
     """Return the command that goes on where a run ended; nothing if it did all it was asked."""
-    unfinished = {JobRun.Status.PARTIAL, JobRun.Status.FAILED, JobRun.Status.INTERRUPTED}
-    if run.status not in unfinished:
+    if run.status not in UNFINISHED:
         return ""
     return f"manage.py {run.job}" + (f" --period {run.period}" if run.period else "")
 

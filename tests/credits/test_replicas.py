@@ -108,7 +108,7 @@ def name_who_failed(market: Market) -> None:
     poison(market.aisha)
     out = StringIO()
     with pytest.raises(CommandError, match="1 failed") as refused:
-        call_command("reset_monthly_credits", as_of=MARCH.isoformat(), verbosity=2, stdout=out)
+        call_command("reset_monthly_credits", verbosity=2, stdout=out)
     assert refused.value.returncode == EXIT_PARTIAL
     assert f"professional {market.aisha.pk}: " in out.getvalue()
 

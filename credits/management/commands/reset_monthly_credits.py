@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from credits.engine.database import ledger_database
 from credits.engine.tally import Forecast
 from credits.jobs.reset import forecast_reset, reset_monthly_credits
 from credits.jobs.running import Watch
@@ -10,6 +11,7 @@ from credits.management import arguments
 from credits.management.job_command import JobCommand, Order
 from credits.management.job_report import JobReport
 from credits.models import JobRun
+from credits.notices.facts import UNFINISHED
 from credits.periods import period_of
 
 
@@ -66,4 +68,18 @@ class Command(JobCommand):
             raise arguments.bad_argument(
                 f"--period: {period} has not begun; the present month is {current}."
             )
+        if period < current and not _may_go_on(period):
+            raise arguments.bad_argument(
+                f"--{'as-of' if given is None else 'period'}: {period} is over, and a month that"
+                f" passed is not made good; the present month is {current}."
+            )
         return period
+
+
+def _may_go_on(period: str) -> bool:
+    # Of two resets after one another each would give what was spent in between.
+    runs = JobRun.objects.using(ledger_database()).filter(job=JobRun.Job.RESET)
+    last = runs.order_by("-pk").first()
+    # One that seems to run may have died; if not, it is told who is at it.
+    begun = {*UNFINISHED, JobRun.Status.RUNNING}
+    return last is not None and last.period == period and last.status in begun

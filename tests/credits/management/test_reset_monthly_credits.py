@@ -10,9 +10,11 @@ from credits.models import CreditBalance, JobRun
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
     APRIL,
+    FEBRUARY,
     MARCH,
     make_professional,
     make_professionals,
+    make_run,
     use,
 )
 from tests.tampering import poison
@@ -171,7 +173,9 @@ class TestDryRun:
         assert all_tables() == before
 
     @pytest.mark.parametrize(
-        "words", [[], ["--limit", "2"], ["--as-of", "2026-02-10"], ["--period", "2026-03"]], ids=str
+        "words",
+        [[], ["--limit", "2"], ["--as-of", "2026-03-01T00:00Z"], ["--period", "2026-03"]],
+        ids=str,
     )
     def test_foresees_exactly_what_the_run_then_does(self, manage, low, high, new, words):
         foreseen = json.loads(manage(COMMAND, "--dry-run", "--json", *words).out)
@@ -229,15 +233,50 @@ class TestDryRun:
 
 class TestPeriod:
     def test_is_that_of_the_moment(self, manage, low):
-        manage(COMMAND, "--as-of", "2026-02-28T23:59Z")
+        manage(COMMAND, "--as-of", "2026-03-01T00:00Z")
 
-        assert JobRun.objects.get().period == "2026-02"
+        assert JobRun.objects.get().period == "2026-03"
 
     def test_may_be_said(self, manage, low):
-        manage(COMMAND, "--period", "2026-02")
+        manage(COMMAND, "--period", "2026-03")
 
         run = JobRun.objects.get()
-        assert (run.period, run.as_of) == ("2026-02", MARCH)
+        assert (run.period, run.as_of) == ("2026-03", MARCH)
+
+    @pytest.mark.parametrize("status", ["partial", "failed", "interrupted", "running"])
+    def test_that_is_over_may_be_finished(self, manage, low, status):
+        make_run(period="2026-02", status=status, heartbeat_at=FEBRUARY)
+
+        answer = manage(COMMAND, "--period", "2026-02")
+
+        assert answer.code == 0
+        assert balance_of(low.pk).free == 100
+
+    @pytest.mark.parametrize(
+        "runs",
+        [
+            [],
+            [("2026-02", "succeeded")],
+            [("2026-02", "missed")],
+            [("2026-02", "partial"), ("2026-03", "partial")],
+        ],
+        ids=["never begun", "done", "missed", "not the last"],
+    )
+    @pytest.mark.parametrize(
+        "words", [["--period", "2026-02"], ["--as-of", "2026-02-28T23:59Z", "--dry-run"]], ids=str
+    )
+    def test_that_is_over_is_not_made_good(self, manage, low, runs, words):
+        for period, status in runs:
+            make_run(period=period, status=status, finished_at=FEBRUARY)
+
+        answer = manage(COMMAND, *words)
+
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err == (
+            f"CommandError: {words[0]}: 2026-02 is over, and a month that passed is not made good;"
+            " the present month is 2026-03.\n"
+        )
+        assert balance_of(low.pk).free == 30
 
     def test_that_has_not_begun_is_refused(self, manage, low):
         answer = manage(COMMAND, "--period", "2026-04")
@@ -262,15 +301,6 @@ class TestPeriod:
 
         assert answer.code == 2
         assert answer.err == "CommandError: --as-of: 2026-04-01 00:00 UTC has not come yet.\n"
-
-    def test_before_the_last_one_changes_nothing(self, manage, low):
-        manage(COMMAND)
-        use(low, 60, at=MARCH)
-
-        answer = manage(COMMAND, "--period", "2026-02")
-
-        assert "total 0" in answer.out
-        assert balance_of(low.pk).free == 40
 
 
 class TestProfessional:
@@ -306,13 +336,13 @@ class TestGoingOn:
 
         answer = manage(
             COMMAND,
-            *["--period", "2026-02", "--as-of", "2026-02-10T01:00Z", "--professional", low.email],
+            *["--period", "2026-03", "--as-of", "2026-03-01T00:00Z", "--professional", low.email],
             *["--professional", str(high.pk), "--limit", "5", "--chunk-size", "7", "--json"],
         )
 
         assert answer.err.endswith(
-            " go on with: manage.py reset_monthly_credits --period 2026-02"
-            f" --as-of 2026-02-10T01:00Z --professional {low.email} --professional {high.pk}"
+            " go on with: manage.py reset_monthly_credits --period 2026-03"
+            f" --as-of 2026-03-01T00:00Z --professional {low.email} --professional {high.pk}"
             " --limit 5 --chunk-size 7\n"
         )
 
