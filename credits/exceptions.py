@@ -18,9 +18,14 @@ class InvalidArgument(CreditsError, ValueError):
 class UnknownProfessional(CreditsError):
     """No user has this id."""
 
-    def __init__(self, *, professional_id: object) -> None:
+    def __init__(self, *, professional_id: object, argument: str = "professional_id") -> None:
         self.professional_id = professional_id
-        super().__init__(f"There is no professional {professional_id}.")
+        self.argument = argument
+        super().__init__(
+            f"There is no professional {professional_id}."
+            if argument == "professional_id"
+            else f"{argument}: there is no user {professional_id}."
+        )
 
 
 class InsufficientCredits(CreditsError):
@@ -73,7 +78,7 @@ class RefundExceedsSpend(CreditsError):
 class UnknownLot(CreditsError):
     """No lot has this id."""
 
-    def __init__(self, *, lot_id: int) -> None:
+    def __init__(self, *, lot_id: object) -> None:
         self.lot_id = lot_id
         super().__init__(f"There is no lot {lot_id}.")
 

@@ -9,7 +9,15 @@ from credits.exceptions import (
     NotAnExtension,
     UnknownLot,
 )
-from credits.ledger.book import Book, act, check_actor, check_amount, check_moment
+from credits.ledger.book import (
+    Book,
+    act,
+    check_actor,
+    check_amount,
+    check_credit_type,
+    check_moment,
+    may_be_key,
+)
 from credits.ledger.burndown import Draw
 from credits.ledger.purchasing import lot_columns
 from credits.ledger.spending import draw_from_lots
@@ -48,6 +56,7 @@ def adjust(
         UnknownProfessional: no user has this id, or the actor's.
     """
     check_amount(abs(amount) if type(amount) is int else amount)
+    check_credit_type(credit_type)
     reason = _checked_reason(reason)
     check_moment("at", at)
     _check_actor(actor_id)
@@ -125,6 +134,8 @@ def extend(
     reason = _checked_reason(reason)
     check_moment("expires_at", expires_at)
     _check_actor(actor_id)
+    if not may_be_key(CreditTransaction, lot_id):
+        raise UnknownLot(lot_id=lot_id)
     lots = CreditTransaction.objects.using(ledger_database()).filter(
         pk=lot_id, granted_amount__gt=0
     )

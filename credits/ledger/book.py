@@ -6,7 +6,9 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.dispatch import Signal
 from django.utils.timezone import is_naive
 
@@ -72,6 +74,8 @@ class Book:
         self.balance = self._lock(professional_id)
 
     def _lock(self, professional_id: ProfessionalId) -> CreditBalance:
+        if not may_be_key(CreditBalance, professional_id):
+            raise UnknownProfessional(professional_id=professional_id)
         balances = CreditBalance.objects.using(self._using)
         locked = balances.select_for_update().filter(pk=professional_id)
         if (balance := locked.first()) is not None:
@@ -207,7 +211,15 @@ class Book:
         return lots
 
 
-def check_user(user_id: ProfessionalId) -> None:
+def may_be_key(model: type[Model], key: object) -> bool:
+    """Say whether a row of ``model`` could have this key; what could not breaks a question."""
+    try:
+        return model._meta.pk.to_python(key) is not None
+    except ValidationError:
+        return False
+
+
+def check_user(user_id: ProfessionalId, *, argument: str = "professional_id") -> None:
     """
     Look whether there is such a user.
 
@@ -215,8 +227,8 @@ def check_user(user_id: ProfessionalId) -> None:
         UnknownProfessional: there is none.
     """
     users = get_user_model()._base_manager.using(ledger_database())
-    if not users.filter(pk=user_id).exists():
-        raise UnknownProfessional(professional_id=user_id)
+    if not may_be_key(users.model, user_id) or not users.filter(pk=user_id).exists():
+        raise UnknownProfessional(professional_id=user_id, argument=argument)
 
 
 def check_actor(actor_id: ProfessionalId | None) -> None:
@@ -227,7 +239,13 @@ def check_actor(actor_id: ProfessionalId | None) -> None:
         UnknownProfessional: no user has this id.
     """
     if actor_id is not None:
-        check_user(actor_id)
+        check_user(actor_id, argument="actor_id")
+
+
+def check_credit_type(credit_type: object) -> None:
+    """Refuse a pool that there is not."""
+    if credit_type not in CreditType.values:
+        raise InvalidArgument("credit_type", f"must be “free” or “paid”, not {credit_type!r}.")
 
 
 def check_amount(amount: object, *, argument: str = "amount") -> None:
@@ -245,13 +263,11 @@ def check_moment(argument: str, moment: object) -> None:
         raise InvalidArgument(argument, f"must be an aware datetime, not {moment!r}.")
 
 
-def check_key(idempotency_key: object) -> None:
+def check_key(idempotency_key: object, *, argument: str = "idempotency_key") -> None:
     """Refuse a key that is blank, too long, or of the kind that resets use."""
     if not isinstance(idempotency_key, str) or not idempotency_key.strip():
-        raise InvalidArgument("idempotency_key", "must not be blank.")
+        raise InvalidArgument(argument, "must not be blank.")
     if len(idempotency_key) > 200:
-        raise InvalidArgument("idempotency_key", "must not be longer than 200 characters.")
+        raise InvalidArgument(argument, "must not be longer than 200 characters.")
     if "\x00" in idempotency_key or idempotency_key.startswith(KEY_PREFIX):
-        raise InvalidArgument(
-            "idempotency_key", f"must not begin with “{KEY_PREFIX}” or contain a NUL."
-        )
+        raise InvalidArgument(argument, f"must not begin with “{KEY_PREFIX}” or contain a NUL.")

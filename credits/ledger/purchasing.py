@@ -5,7 +5,15 @@ from typing import Any
 
 from credits.conf import get_settings
 from credits.exceptions import InvalidArgument
-from credits.ledger.book import Book, act, check_actor, check_amount, check_moment
+from credits.ledger.book import (
+    Book,
+    act,
+    check_actor,
+    check_amount,
+    check_credit_type,
+    check_key,
+    check_moment,
+)
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import add_months
@@ -42,6 +50,7 @@ def purchase(
     price = _checked_price(price)
     if len(currency) != 3 or not (currency.isascii() and currency.isupper()):
         raise InvalidArgument("currency", f"must be three capital letters, not {currency!r}.")
+    check_key(payment_reference, argument="payment_reference")
 
     book = Book(professional_id, at=at)
     if done := book.earlier(
@@ -99,6 +108,7 @@ def grant_bonus(
         UnknownProfessional: no user has this id, or the actor's.
     """
     check_amount(amount)
+    check_credit_type(credit_type)
     check_actor(actor_id)
 
     book = Book(professional_id, at=at)

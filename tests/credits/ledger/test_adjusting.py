@@ -267,6 +267,8 @@ class TestAdjust:
             pytest.param({"actor_id": None}, "actor_id", id="no actor"),
             pytest.param({"at": datetime(2026, 1, 1)}, "at", id="a naive moment"),  # noqa: DTZ001
             pytest.param({"idempotency_key": ""}, "idempotency_key", id="no key"),
+            pytest.param({"credit_type": "Free"}, "credit_type", id="a pool there is not"),
+            pytest.param({"credit_type": None}, "credit_type", id="no pool"),
             pytest.param({"expires_at": AUGUST}, "expires_at", id="an expiry of free credits"),
             pytest.param(
                 {"amount": -1, "credit_type": "paid", "expires_at": AUGUST},
@@ -293,6 +295,7 @@ class TestAdjust:
         [
             ({"reason": " "}, "reason: must not be blank."),
             ({"actor_id": None}, "actor_id: must be the id of the user who answers for it."),
+            ({"credit_type": "gratis"}, "credit_type: must be “free” or “paid”, not 'gratis'."),
             (
                 {"amount": -1, "expires_at": AUGUST},
                 "expires_at: only added credits have an expiry.",
@@ -306,7 +309,7 @@ class TestAdjust:
                 "expires_at: must lie after the moment of the grant.",
             ),
         ],
-        ids=["reason", "actor", "taken", "free", "expired"],
+        ids=["reason", "actor", "pool", "taken", "free", "expired"],
     )
     def test_says_what_would_be_right(self, make_adjustment, changes, sentence):
         with pytest.raises(InvalidArgument) as refused:

@@ -9,8 +9,13 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from credits.engine.database import ATTEMPTS
-from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
-from credits.ledger import grant_bonus
+from credits.exceptions import (
+    IdempotencyKeyReused,
+    InvalidArgument,
+    UnknownLot,
+    UnknownProfessional,
+)
+from credits.ledger import extend, grant_bonus
 from credits.ledger.book import (
     MAX_CREDITS,
     Book,
@@ -272,3 +277,35 @@ class TestEveryKey:
             grant_bonus(professional_id=omar.pk, amount=1, at=JANUARY, idempotency_key=key)
 
         assert give(omar, 1).balance_after == 6
+
+
+@pytest.mark.django_db
+class TestAKeyThatNoRowCanHave:
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"professional_id": "seven"}, "There is no professional seven."),
+            ({"professional_id": None}, "There is no professional None."),
+            ({"actor_id": "one"}, "actor_id: there is no user one."),
+            ({"actor_id": 405}, "actor_id: there is no user 405."),
+        ],
+        ids=str,
+    )
+    def test_is_nobodys(self, changes, sentence):
+        bonus = {"professional_id": make_user().pk, "amount": 1, "at": JANUARY}
+
+        with pytest.raises(UnknownProfessional) as refused:
+            grant_bonus(idempotency_key="referral-9", **bonus | changes)
+
+        assert str(refused.value) == sentence
+
+    def test_is_no_lots(self):
+        with pytest.raises(UnknownLot, match=r"^There is no lot x\.$"):
+            extend(
+                lot_id="x",
+                expires_at=JANUARY,
+                reason="A long illness.",
+                actor_id=make_user().pk,
+                at=JANUARY,
+                idempotency_key="extension",
+            )

@@ -180,8 +180,8 @@ class TestPurchase:
             pytest.param({"currency": "DIRHAM"}, "currency", id="a long currency"),
             pytest.param({"currency": "د.إ"}, "currency", id="a currency's sign"),
             pytest.param({"currency": ""}, "currency", id="no currency"),
-            pytest.param({"payment_reference": ""}, "idempotency_key", id="no reference"),
-            pytest.param({"payment_reference": "  "}, "idempotency_key", id="a blank reference"),
+            pytest.param({"payment_reference": ""}, "payment_reference", id="no reference"),
+            pytest.param({"payment_reference": "  "}, "payment_reference", id="a blank reference"),
             pytest.param({"at": datetime(2026, 1, 1)}, "at", id="a naive moment"),  # noqa: DTZ001
             pytest.param({"at": "2026-01-01"}, "at", id="a moment that is text"),
         ],
@@ -353,6 +353,7 @@ class TestGrantBonus:
                 "expires_at",
                 id="a naive expiry",
             ),
+            pytest.param({"credit_type": "gratis"}, "credit_type", id="a pool there is not"),
             pytest.param({"idempotency_key": ""}, "idempotency_key", id="no key"),
             pytest.param({"at": None}, "at", id="no moment"),
         ],
