@@ -40,7 +40,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     if not _is_function(path):
         messages.append(
             Error(
-                f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, which names no function.',
+                f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, {_why_not(path)}.',
                 hint="Give the dotted path of a function that returns a queryset of users, as"
                 ' "homezy.eligibility.verified_professionals".',
                 id="credits.E002",
@@ -48,7 +48,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         )
     messages += [
         Error(
-            f'CREDITS["{key}"] is {path!r}, which names no function.',
+            f'CREDITS["{key}"] is {path!r}, {_why_not(path)}.',
             hint=f"Give the dotted path of a function that {does}.",
             id="credits.E020",
         )
@@ -69,10 +69,22 @@ def _hint(key: object) -> str:
 
 
 def _is_function(path: object) -> bool:
+    return not _why_not(path)
+
+
+def _why_not(path: object) -> str:
+    """Return why a path leads to no function, in a clause; nothing if it does."""
+    nothing = "which names no function"
+    if not isinstance(path, str) or not path:
+        return nothing
     try:
-        return isinstance(path, str) and bool(path) and callable(import_string(path))
-    except ImportError:
-        return False
+        return "" if callable(import_string(path)) else nothing
+    except Exception as error:
+        missing = error.name if isinstance(error, ImportError) else ""
+        if missing is None or (missing and path.startswith(f"{missing}.")):
+            return nothing
+        module = path.rpartition(".")[0]
+        return f"but {module} cannot be imported: {type(error).__name__}: {error}"
 
 
 def check_rules(**kwargs: Any) -> list[CheckMessage]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Max, Min, Q
 
 from credits.engine.database import ledger_database
 from credits.jobs.due import LateJob, Verdict, late_jobs
@@ -154,7 +154,9 @@ def _last_success(job: JobRun.Job) -> datetime | None:
     runs = JobRun.objects.using(ledger_database()).filter(
         job=job, is_whole=True, status=JobRun.Status.SUCCEEDED
     )
-    return runs.order_by("-pk").values_list("as_of", flat=True).first()
+    # When it was done, not as of when: that may have been typed.
+    last: datetime | None = runs.aggregate(last=Max("finished_at"))["last"]
+    return last
 
 
 def _waiting(*, as_of: datetime) -> Waiting:

@@ -49,6 +49,28 @@ class TestCheckSettings:
         )
         assert RULE in message.hint
 
+    @pytest.mark.parametrize(
+        ("text", "wrong"),
+        [
+            ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("from homezy import nobody", "ImportError: cannot import name 'nobody' from 'homezy'"),
+            ("def (:", "SyntaxError: invalid syntax"),
+            ("verified = VERIFIED", "NameError: name 'VERIFIED' is not defined"),
+        ],
+        ids=["another module", "another name", "typing", "running"],
+    )
+    def test_says_what_keeps_a_rule_from_being_imported(
+        self, settings, monkeypatch, tmp_path, text, wrong
+    ):
+        (tmp_path / "broken_rules.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        settings.CREDITS = {"ELIGIBLE_PROFESSIONALS": "broken_rules.everyone"}
+
+        (message,) = check_settings()
+
+        assert message.id == "credits.E002"
+        assert f", but broken_rules cannot be imported: {wrong}" in message.msg
+
     def test_asks_for_a_rule_where_nothing_is_set(self, settings):
         settings.CREDITS = {}
 
