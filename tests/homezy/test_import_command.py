@@ -9,6 +9,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from credits.exceptions import InsufficientCredits
+from credits.jobs.expiry import expire_credits
+from credits.jobs.reset import reset_monthly_credits
 from credits.ledger import spend
 from credits.models import CreditBalance, CreditTransaction, JobRun
 from homezy.importing import importer
@@ -18,6 +20,9 @@ from homezy.models import User
 from tests.books import all_tables, broken_invariants
 
 pytestmark = pytest.mark.django_db
+
+THAT_EVENING = datetime(2026, 11, 20, 21, tzinfo=UTC)
+"""When the export was made."""
 
 WHOLE = Path(__file__).parents[3] / "shared/data/homezy-export"
 
@@ -130,15 +135,15 @@ class TestTheRealExport:
             spend(
                 professional_id=poor.pk,
                 amount=101,
-                at=datetime(2026, 11, 20, 21, tzinfo=UTC),
+                at=THAT_EVENING,
                 idempotency_key="lead-too-dear",
             )
 
     def test_the_next_jobs_find_it_in_order(self):
         import_homezy(DATA)
 
-        call_command("reset_monthly_credits", "--as-of", "2026-11-20T21:00Z", verbosity=0)
-        call_command("expire_credits", "--as-of", "2026-11-20T21:00Z", verbosity=0)
+        reset_monthly_credits(as_of=THAT_EVENING)
+        expire_credits(as_of=THAT_EVENING)
 
         verified = User.objects.filter(role="pro", verification__in=["basic", "comprehensive"])
         reset = JobRun.objects.get(job=JobRun.Job.RESET)
