@@ -22,7 +22,7 @@ from tests.books import all_tables, broken_invariants
 pytestmark = pytest.mark.django_db
 
 THAT_EVENING = datetime(2026, 11, 20, 21, tzinfo=UTC)
-"""When the export was made."""
+"""Behind all that the export holds, in its last month."""
 
 WHOLE = Path(__file__).parents[3] / "shared/data/homezy-export"
 
