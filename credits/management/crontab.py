@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 from cronsim import CronSim, CronSimError
@@ -34,6 +35,10 @@ _NEEDED = {
 
 class CrontabRefused(CreditsError):
     """The crontab could not be read or written, or cron would misread the lines."""
+
+
+# The file that a line's output goes to, by its whole path.
+_WRITES_TO = re.compile(r">\s*(/\S+)")
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,12 @@ def jobs() -> list[Job]:
                 ' write five fields, as "0 2 * * *".'
             ) from error
     return found
+
+
+def missing_directories(change: Change) -> list[str]:
+    """Return the directories, each once, that lines to come write to and that are not there."""
+    files = [name for line in change.added for name in _WRITES_TO.findall(line)]
+    return sorted({str(at) for name in files if not (at := Path(name).parent).is_dir()})
 
 
 def planned(*, remove: bool = False) -> Change:

@@ -49,6 +49,7 @@ exit codes:
             raise CommandError(str(error)) from error
         self._tell(change, dry_run=options["dry_run"])
         if jobs:
+            self._warn_of_logs(crontab.missing_directories(change))
             self._warn_of_zone(jobs)
 
     def _tell(self, change: "crontab.Change", *, dry_run: bool) -> None:
@@ -62,6 +63,13 @@ exit codes:
             self.stdout.write("The crontab is as it should be: nothing to change.")
         else:
             self.stdout.write(f"{counts}, {where}{' (dry run, nothing written)' * dry_run}.")
+
+    def _warn_of_logs(self, directories: list[str]) -> None:
+        for directory in directories:
+            self.stderr.write(
+                f"Warning: there is no directory {directory}: the shell could not open the log, and"
+                f' no job would start. Type: sudo install -d -o "$USER" {directory}'
+            )
 
     def _warn_of_zone(self, jobs: "list[crontab.Job]") -> None:
         from credits.management import cron_zone  # noqa: PLC0415

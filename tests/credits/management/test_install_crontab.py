@@ -249,6 +249,24 @@ class TestRefusal:
         )
 
 
+class TestLogs:
+    def test_without_a_directory_are_warned_of_once(self, table, manage, settings, tmp_path):
+        settings.CRONJOBS = [
+            ("1 0 1 * *", "shop.first", f">> {tmp_path}/shop/first.log 2>&1"),
+            ("0 2 * * *", "shop.second", f">> {tmp_path}/shop/second.log 2>&1"),
+            ("0 3 * * *", "shop.third", f">> {tmp_path}/third.log 2>/dev/null"),
+        ]
+
+        answer = manage("install_crontab")
+
+        assert answer.code == 0
+        assert answer.err.splitlines()[0] == (
+            f"Warning: there is no directory {tmp_path}/shop: the shell could not open the log, and"
+            f' no job would start. Type: sudo install -d -o "$USER" {tmp_path}/shop'
+        )
+        assert answer.err.count("no directory") == 1
+
+
 class TestZone:
     def test_that_is_not_utc_is_warned_of(self, table, manage, monkeypatch, clock):
         monkeypatch.setattr("credits.management.cron_zone.LOCALTIME", ZONES / "Asia/Dubai")
