@@ -21,7 +21,7 @@ from credits.models import CreditBalance, CreditTransaction, JobRun, Transaction
 from homezy.models import User
 from proof import naive
 from proof.findings import Finding
-from proof.stage import clear
+from proof.stage import clear, present
 from tests.factories import AUGUST, JULY_15, MARCH, make_lot_holders
 from tests.tampering import guards_down, mend, poison
 
@@ -104,13 +104,8 @@ def _set_scene(job: Job, professionals: int) -> tuple[set[int], set[int]]:
 def _run(job: Job, bad: set[int], well: set[int]) -> list[str]:
     complaints = []
     try:
-        call_command(
-            job.command,
-            as_of=job.as_of.isoformat(),
-            chunk_size="250",
-            stdout=io.StringIO(),
-            stderr=io.StringIO(),
-        )
+        with present(job.as_of):
+            call_command(job.command, chunk_size="250", stdout=io.StringIO(), stderr=io.StringIO())
         complaints.append("the command ended with 0")
     except CommandError as error:
         if error.returncode != 3:

@@ -22,6 +22,7 @@ from django.db import DatabaseError, connection, connections
 from credits.models import CreditTransaction, TransactionType
 from proof.cluster import DURABLE, on_cluster
 from proof.findings import Finding
+from proof.stage import present
 from tests.books import broken_invariants
 from tests.crowds import crowd
 from tests.factories import AUGUST, JULY_15, MARCH
@@ -85,13 +86,8 @@ def postgresql_is_full(name: str, *, professionals: int) -> Finding:
 def _fails(name: str) -> list[str]:
     command, as_of, _ = COMMANDS[name]
     try:
-        call_command(
-            command,
-            as_of=as_of.isoformat(),
-            chunk_size="1000",
-            stdout=io.StringIO(),
-            stderr=io.StringIO(),
-        )
+        with present(as_of):
+            call_command(command, chunk_size="1000", stdout=io.StringIO(), stderr=io.StringIO())
     except CommandError as error:
         if error.returncode != 1 or "\n" in str(error):
             return [f"it ended with {error.returncode}: {error}"]
@@ -103,7 +99,8 @@ def _finishes(name: str, professionals: int) -> list[str]:
     command, as_of, kind = COMMANDS[name]
     complaints = [f"{what} is broken by {count}" for what, count in broken_invariants().items()]
     try:
-        call_command(command, as_of=as_of.isoformat(), stdout=io.StringIO())
+        with present(as_of):
+            call_command(command, stdout=io.StringIO())
     except CommandError as error:
         return [*complaints, f"the next run ended with {error.returncode}: {error}"]
     rows = CreditTransaction.objects.filter(transaction_type=kind)

@@ -35,7 +35,7 @@ from credits.triggering.signing import make_token
 from proof import naive
 from proof.findings import Finding
 from proof.kill_scenes import SETTINGS
-from proof.stage import clear
+from proof.stage import clear, present
 from tests.books import broken_invariants
 from tests.factories import make_professionals
 from tests.processes import Child, Tell, stop
@@ -62,11 +62,12 @@ def storm(*, periods: int, control_periods: int) -> Finding:
         for number in range(1, periods + 1):
             as_of = BEGIN + relativedelta(months=number)
             JobStart.objects.all().delete()
-            if number % FROZEN_EVERY == 0:
-                frozen += 1
-                complaints += _month_with_a_sleeper(as_of)
-            else:
-                _all_at_once(runners, as_of)
+            with present(as_of):
+                if number % FROZEN_EVERY == 0:
+                    frozen += 1
+                    complaints += _month_with_a_sleeper(as_of)
+                else:
+                    _all_at_once(runners, as_of)
             complaints += [f"{period_of(as_of)}: {found}" for found in _judge(number)]
         runs = JobRun.objects.count()
         control_bad = _control(control_periods)

@@ -5,6 +5,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from unittest.mock import patch
 
 from tests.plugins.mariadb import throwaway_mariadb
 from tests.plugins.postgres import throwaway_cluster
@@ -57,6 +59,13 @@ def clear() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} CASCADE")
     triggers.install(using="default")
+
+
+@contextmanager
+def present(moment: datetime) -> Iterator[None]:
+    """Let commands of this process take a moment for the present; no month is reset behind it."""
+    with patch("credits.management.job_command.database_now", lambda *, using: moment):
+        yield
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from tests.factories import (
     promise,
     use,
 )
-from tests.tampering import poison
+from tests.tampering import mend, poison
 from tests.threads import Knock, Pause, threads
 
 pytestmark = pytest.mark.django_db
@@ -198,9 +198,14 @@ class TestEraseProfessional:
 class TestBesideARun:
     """It failed for them and comes to its end while they are erased."""
 
-    def test_leaves_no_word_that_the_run_quotes_of_them(self):
+    @pytest.fixture
+    def aisha(self):
         aisha, _ = make_professional(), make_professional()
         poison(aisha)
+        yield aisha
+        mend()
+
+    def test_leaves_no_word_that_the_run_quotes_of_them(self, aisha):
         ending = Pause(before='UPDATE "credits_jobrun" SET "status"')
         knock = Knock()
         with threads() as started:
