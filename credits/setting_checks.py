@@ -37,10 +37,10 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
             Error(problem, hint=f"{_EXAMPLE}.", id="credits.E001") for problem in problems(whole)
         ]
     path = given.get("ELIGIBLE_PROFESSIONALS", CreditsSettings.eligible_professionals)
-    if not _is_function(path):
+    if why := _why_not(path):
         messages.append(
             Error(
-                f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, {_why_not(path)}.',
+                f'CREDITS["ELIGIBLE_PROFESSIONALS"] is {path!r}, {why}.',
                 hint="Give the dotted path of a function that returns a queryset of users, as"
                 ' "homezy.eligibility.verified_professionals".',
                 id="credits.E002",
@@ -48,14 +48,14 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         )
     messages += [
         Error(
-            f'CREDITS["{key}"] is {path!r}, {_why_not(path)}.',
+            f'CREDITS["{key}"] is {path!r}, {why}.',
             hint=f"Give the dotted path of a function that {does}.",
             id="credits.E020",
         )
         for key, does in _PATHS.items()
         if isinstance(path := given.get(key), str)
         and path != default_of(key)
-        and not _is_function(path)
+        and (why := _why_not(path))
     ]
     return messages
 
@@ -80,6 +80,8 @@ def _why_not(path: object) -> str:
     try:
         return "" if callable(import_string(path)) else nothing
     except Exception as error:
+        # Whatever goes wrong in a module of the project's is told. Where the path leads nowhere,
+        # what is missing is a part of it, or has no name.
         missing = error.name if isinstance(error, ImportError) else ""
         if missing is None or (missing and path.startswith(f"{missing}.")):
             return nothing

@@ -33,8 +33,6 @@ RESET_GRACE = timedelta(hours=6)
 EXPIRY_GRACE = timedelta(hours=26)
 """From the last expiry until the next one is late."""
 
-_TRIED = [JobRun.Status.FAILED, JobRun.Status.PARTIAL, JobRun.Status.INTERRUPTED]
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -108,7 +106,7 @@ def _judge(
     pause = pause_of(job)
     if runs.filter(status=JobRun.Status.SUCCEEDED).exists():
         return Verdict(job, then_at, pause=pause)
-    tried = runs.filter(status__in=_TRIED)
+    tried = runs.filter(status__in=JobRun.UNFINISHED)
     # By the key: started_at is what some host's clock said.
     last = tried.order_by("-pk").first()
     tries = 0

@@ -217,24 +217,25 @@ class JobCommand(ExplainedCommand):
                 + ("; only a --dry-run may look ahead." if self.may_look_ahead else ".")
             )
         given = options["professional"]
+        period = self._period(options, as_of, now)
         return Order(
             as_of=as_of,
-            period=self._period(options, as_of, now),
+            period=period,
             professionals=None if given is None else arguments.professionals(given),
             limit=arguments.whole_number("--limit", options["limit"]),
             chunk_size=arguments.whole_number("--chunk-size", options["chunk_size"]),
             trigger=arguments.trigger(options["trigger"]),
             even_if_paused=options["even_if_paused"],
-            again=self._again(options, as_of, now),
+            again=self._again(options, period),
         )
 
     def _period(self, options: dict[str, Any], as_of: datetime, now: datetime) -> str:
         """Return the period an order is about; none for a job that has none."""
         return ""
 
-    def _again(self, options: dict[str, Any], as_of: datetime, now: datetime) -> str:
+    def _again(self, options: dict[str, Any], period: str) -> str:
         words = ["manage.py", self.__module__.rpartition(".")[2]]
-        if period := self._period(options, as_of, now):
+        if period:
             words += ["--period", period]
         for name in ("as_of", "professional", "limit", "chunk_size"):
             given = options[name] or []

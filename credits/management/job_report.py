@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand
 
 from credits.engine.database import ledger_database
 from credits.engine.tally import Change, Forecast
-from credits.models import CreditTransaction, JobFailure, JobRun
+from credits.models import CreditTransaction, JobRun
+from credits.notices.facts import failures_of
 
 JSON_VERSION = 1
 
@@ -112,10 +113,9 @@ class JobReport:
             f"{self.title} {ended}: {self._counts(run.success_count, run.error_count, net)}"
             f" (run {run.pk}, {seconds:.1f} s)"
         )
-        recorded = JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
         failures = [
             {"professional": str(key), "error": error}
-            for key, error in recorded.values_list("professional", "error")
+            for key, error in failures_of(run).values_list("professional", "error")
         ]
         for failure in failures[:MOST_FAILURES]:
             self.say(f"  professional {failure['professional']}: {_one_line(failure['error'])}")

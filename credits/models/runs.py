@@ -22,6 +22,9 @@ class JobRun(WithConditions):
         SKIPPED = "skipped", _("skipped")
         MISSED = "missed", _("missed")
 
+    UNFINISHED = frozenset({Status.PARTIAL, Status.FAILED, Status.INTERRUPTED})
+    """How a run ends that left something for the next."""
+
     job = models.CharField(_("job"), max_length=32, choices=Job)
     period = models.CharField(_("period"), max_length=7, blank=True)
     as_of = models.DateTimeField(_("as of"))

@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from credits.engine.database import ledger_database
-from credits.models import JobFailure, JobRun
+from credits.models import JobRun
+from credits.notices.facts import failures_of
 from credits.reports.run_log import FAILED, FINISHED, failed, finished
 
 MOST_FAILURES = 100
@@ -19,8 +19,7 @@ logger = logging.getLogger("credits.jobs")
 def log_run(*, run: JobRun, **kwargs: Any) -> None:
     """Log a finished run, its failures first; JSON carries what the lines say as fields too."""
     if run.error_count:
-        failures = JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
-        for failure in failures[:MOST_FAILURES]:
+        for failure in failures_of(run)[:MOST_FAILURES]:
             arguments = failed(failure)
             logger.error(FAILED, *arguments, extra=dict(zip(_FAILED_KEYS, arguments, strict=True)))
     level, arguments = finished(run)

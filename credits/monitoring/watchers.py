@@ -18,10 +18,11 @@ from django.utils import timezone
 
 from credits.engine.database import apart, ledger_database
 from credits.jobs.due import LateJob
-from credits.models import JobAlert, JobFailure, JobRun
+from credits.models import JobAlert, JobRun
 from credits.monitoring import alerts, chat, heartbeat, hooks, sentry
 from credits.monitoring.chat import Message
 from credits.monitoring.hooks import Answer, Hook, Pending
+from credits.notices.facts import failures_of
 
 logger = logging.getLogger("credits.monitoring")
 
@@ -41,9 +42,8 @@ def run_ended(*, run: JobRun, **kwargs: Any) -> None:
     monitors: list[Hook] = []
     # One that died elsewhere was taken over: what becomes of it, the run that did so tells.
     if run.is_whole and (run.host, run.process_id) == (socket.gethostname(), os.getpid()):
-        failures = JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
-        told = list(failures[: heartbeat.MOST_LINES])
-        monitors = [*heartbeat.ended(run, told), *sentry.ended(run)]
+        failures = list(failures_of(run)[: heartbeat.MOST_LINES])
+        monitors = [*heartbeat.ended(run, failures), *sentry.ended(run)]
     before = _beginnings.pop(run.pk, [])
     # Whether a job is late, those ask who start what is due: another run may follow this one.
     job = JobRun.Job(run.job)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -221,22 +222,25 @@ def receipt_facts(
     )
 
 
+def failures_of(run: JobRun) -> QuerySet[JobFailure]:
+    """Return whom a run could not do, first to last, from where it wrote them: replicas lag."""
+    return JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
+
+
 def run_facts(run: JobRun) -> RunFacts:
     """Return how a run ended and, if it did not do everything, the command that goes on."""
-    failures = JobFailure.objects.using(ledger_database()).filter(run=run).order_by("pk")
     return RunFacts(
         run,
-        failures=tuple((str(it.professional_id), it.error) for it in failures[:MOST_FAILURES]),
+        failures=tuple(
+            (str(it.professional_id), it.error) for it in failures_of(run)[:MOST_FAILURES]
+        ),
         command=command_after(run),
     )
 
 
-UNFINISHED = {JobRun.Status.PARTIAL, JobRun.Status.FAILED, JobRun.Status.INTERRUPTED}
-
-
 def command_after(run: JobRun) -> str:
     """Return the command that goes on where a run ended; nothing if it did all it was asked."""
-    if run.status not in UNFINISHED:
+    if run.status not in JobRun.UNFINISHED:
         return ""
     return f"manage.py {run.job}" + (f" --period {run.period}" if run.period else "")
 

@@ -10,12 +10,6 @@ from credits.jobs.due import late_jobs
 from credits.models import JobRun
 from credits.periods import period_of
 
-_TROUBLE = {
-    JobRun.Status.FAILED,
-    JobRun.Status.PARTIAL,
-    JobRun.Status.INTERRUPTED,
-}
-
 
 class Trouble(StrEnum):
     """What is the matter."""
@@ -87,7 +81,7 @@ def _not_made_good(runs: list[JobRun]) -> list[Alarm]:
         if _is_good(run):
             # An expiry has no period: whatever was due at an earlier one is due at a later one.
             done = max(done or "", run.period)
-        elif run.status in _TROUBLE and (done is None or run.period > done):
+        elif run.status in JobRun.UNFINISHED and (done is None or run.period > done):
             trouble = Trouble(run.status)
             return [Alarm(trouble, JobRun.Job(run.job), _command(run), run=run)]
     return []

@@ -11,7 +11,6 @@ from credits.management import arguments
 from credits.management.job_command import JobCommand, Order
 from credits.management.job_report import JobReport
 from credits.models import JobRun
-from credits.notices.facts import UNFINISHED
 from credits.periods import period_of
 
 
@@ -81,5 +80,5 @@ def _may_go_on(period: str) -> bool:
     runs = JobRun.objects.using(ledger_database()).filter(job=JobRun.Job.RESET)
     last = runs.order_by("-pk").first()
     # One that seems to run may have died; if not, it is told who is at it.
-    begun = {*UNFINISHED, JobRun.Status.RUNNING}
+    begun = {*JobRun.UNFINISHED, JobRun.Status.RUNNING}
     return last is not None and last.period == period and last.status in begun
