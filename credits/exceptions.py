@@ -161,6 +161,18 @@ class NothingToSay(CreditsError):
         super().__init__(self.reason)
 
 
+class TemplateUnusable(CreditsError):
+    """A template of this kind of notice is missing or broken, so it cannot be shown."""
+
+    def __init__(self, *, kind: str, error: Exception) -> None:
+        self.kind = kind
+        self.error = error
+        super().__init__(
+            f"A template of credits/notices/{kind}.* cannot be used:"
+            f" {type(error).__name__}: {error}"
+        )
+
+
 class MailMisconfigured(CreditsError):
     """No mail can leave until a setting or a password is mended; nothing was sent in vain."""
 

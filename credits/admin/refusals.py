@@ -26,7 +26,7 @@ from credits.exceptions import (
     UnknownProfessional,
     UnknownSpend,
 )
-from credits.ledger.book import MAX_CREDITS
+from credits.ledger.arguments import MAX_CREDITS
 
 
 @singledispatch

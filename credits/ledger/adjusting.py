@@ -9,15 +9,14 @@ from credits.exceptions import (
     NotAnExtension,
     UnknownLot,
 )
-from credits.ledger.book import (
-    Book,
-    act,
+from credits.ledger.arguments import (
     check_actor,
     check_amount,
     check_credit_type,
     check_moment,
     may_be_key,
 )
+from credits.ledger.book import Book, act
 from credits.ledger.burndown import Draw
 from credits.ledger.purchasing import lot_columns
 from credits.ledger.spending import draw_from_lots

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from credits.engine.database import ledger_database
-from credits.ledger.book import check_moment
+from credits.ledger.arguments import check_moment
 from credits.models import CreditBalance, CreditTransaction, CreditType
 from credits.models.balances import ProfessionalId
 

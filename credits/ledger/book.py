@@ -5,17 +5,13 @@ from datetime import datetime
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Model
 from django.dispatch import Signal
-from django.utils.timezone import is_naive
 
 from credits.engine.database import attempts, enter_ledger, ledger_database, lock_key
 from credits.engine.inserting import insert_unless_there
-from credits.engine.reset import KEY_PREFIX
 from credits.exceptions import IdempotencyKeyReused, InvalidArgument, UnknownProfessional
+from credits.ledger.arguments import MAX_CREDITS, check_key, check_moment, check_user, may_be_key
 from credits.ledger.burndown import Draw, share_of
 from credits.models import (
     CreditAllocation,
@@ -29,9 +25,6 @@ from credits.models.balances import ProfessionalId
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MAX_CREDITS = 2_147_483_647
-"""What the columns hold, on every engine."""
 
 
 def act(function: Callable[P, R]) -> Callable[P, R]:
@@ -209,65 +202,3 @@ class Book:
         )
         self._lots |= {lot.pk: lot for lot in lots}
         return lots
-
-
-def may_be_key(model: type[Model], key: object) -> bool:
-    """Say whether a row of ``model`` could have this key; what could not breaks a question."""
-    try:
-        return model._meta.pk.to_python(key) is not None
-    except ValidationError:
-        return False
-
-
-def check_user(user_id: ProfessionalId, *, argument: str = "professional_id") -> None:
-    """
-    Look whether there is such a user.
-
-    Raises:
-        UnknownProfessional: there is none.
-    """
-    users = get_user_model()._base_manager.using(ledger_database())
-    if not may_be_key(users.model, user_id) or not users.filter(pk=user_id).exists():
-        raise UnknownProfessional(professional_id=user_id, argument=argument)
-
-
-def check_actor(actor_id: ProfessionalId | None) -> None:
-    """
-    Look whether there is such a user; nobody is none.
-
-    Raises:
-        UnknownProfessional: no user has this id.
-    """
-    if actor_id is not None:
-        check_user(actor_id, argument="actor_id")
-
-
-def check_credit_type(credit_type: object) -> None:
-    """Refuse a pool that there is not."""
-    if credit_type not in CreditType.values:
-        raise InvalidArgument("credit_type", f"must be “free” or “paid”, not {credit_type!r}.")
-
-
-def check_amount(amount: object, *, argument: str = "amount") -> None:
-    """Refuse an amount of credits that is not a whole number from 1 to what a column holds."""
-    if type(amount) is not int or not 1 <= amount <= MAX_CREDITS:
-        raise InvalidArgument(
-            argument,
-            f"must be a whole number of credits from 1 to {MAX_CREDITS:,}, not {amount!r}.",
-        )
-
-
-def check_moment(argument: str, moment: object) -> None:
-    """Refuse a moment that does not say which zone it is in."""
-    if not isinstance(moment, datetime) or is_naive(moment):
-        raise InvalidArgument(argument, f"must be an aware datetime, not {moment!r}.")
-
-
-def check_key(idempotency_key: object, *, argument: str = "idempotency_key") -> None:
-    """Refuse a key that is blank, too long, or of the kind that resets use."""
-    if not isinstance(idempotency_key, str) or not idempotency_key.strip():
-        raise InvalidArgument(argument, "must not be blank.")
-    if len(idempotency_key) > 200:
-        raise InvalidArgument(argument, "must not be longer than 200 characters.")
-    if "\x00" in idempotency_key or idempotency_key.startswith(KEY_PREFIX):
-        raise InvalidArgument(argument, f"must not begin with “{KEY_PREFIX}” or contain a NUL.")

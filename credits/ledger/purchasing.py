@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -5,15 +6,16 @@ from typing import Any
 
 from credits.conf import get_settings
 from credits.exceptions import InvalidArgument
-from credits.ledger.book import (
-    Book,
-    act,
+from credits.ledger.arguments import (
     check_actor,
     check_amount,
     check_credit_type,
+    check_description,
     check_key,
     check_moment,
+    checked_metadata,
 )
+from credits.ledger.book import Book, act
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.periods import add_months
@@ -48,9 +50,9 @@ def purchase(
     """
     check_amount(amount)
     price = _checked_price(price)
-    if len(currency) != 3 or not (currency.isascii() and currency.isupper()):
-        raise InvalidArgument("currency", f"must be three capital letters, not {currency!r}.")
+    _check_currency(currency)
     check_key(payment_reference, argument="payment_reference")
+    metadata = checked_metadata(metadata)
 
     book = Book(professional_id, at=at)
     if done := book.earlier(
@@ -70,7 +72,7 @@ def purchase(
         price=price,
         currency=currency,
         description=f"Purchase of {amount} credits",
-        metadata=dict(metadata or {}),
+        metadata=metadata,
         idempotency_key=payment_reference,
     )
     book.announce(credits_granted, transaction=row)
@@ -109,6 +111,8 @@ def grant_bonus(
     """
     check_amount(amount)
     check_credit_type(credit_type)
+    check_description(description)
+    metadata = checked_metadata(metadata)
     check_actor(actor_id)
 
     book = Book(professional_id, at=at)
@@ -129,7 +133,7 @@ def grant_bonus(
         credit_type,
         amount,
         description=description,
-        metadata=dict(metadata or {}),
+        metadata=metadata,
         created_by_id=actor_id,
         idempotency_key=idempotency_key,
         reason=reason.strip(),
@@ -166,3 +170,8 @@ def _checked_price(price: object) -> Decimal:
     if price >= 10**10 or price != round(price, 2):
         raise InvalidArgument("price", f"must have two decimals and be below 10**10, not {price}.")
     return price
+
+
+def _check_currency(currency: object) -> None:
+    if not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
+        raise InvalidArgument("currency", f"must be three capital letters, not {currency!r}.")

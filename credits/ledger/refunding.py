@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from credits.conf import get_settings
 from credits.engine.database import ledger_database
 from credits.exceptions import IdempotencyKeyReused, RefundExceedsSpend, UnknownSpend
-from credits.ledger.book import Book, act, check_actor, check_amount
+from credits.ledger.arguments import check_actor, check_amount
+from credits.ledger.book import Book, act
 from credits.ledger.burndown import Draw, give_back, share_of
 from credits.models import CreditAllocation, CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId

@@ -3,7 +3,8 @@ from datetime import datetime
 from typing import Any
 
 from credits.exceptions import InsufficientCredits
-from credits.ledger.book import Book, act, check_amount
+from credits.ledger.arguments import check_amount, check_description, checked_metadata
+from credits.ledger.book import Book, act
 from credits.ledger.burndown import Draw, draw_down
 from credits.models import CreditTransaction, CreditType, TransactionType
 from credits.models.balances import ProfessionalId
@@ -39,6 +40,8 @@ def spend(
         UnknownProfessional: no user has this id.
     """
     check_amount(amount)
+    check_description(description)
+    metadata = checked_metadata(metadata)
     book = Book(professional_id, at=at)
 
     # Look for the earlier call before judging the balance, or a retry would be refused.
@@ -55,7 +58,7 @@ def spend(
         )
     columns: dict[str, Any] = {
         "description": description,
-        "metadata": dict(metadata or {}),
+        "metadata": metadata,
         "idempotency_key": idempotency_key,
     }
     rows = []

@@ -10,12 +10,18 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.utils.translation import gettext_noop
 
 from credits.conf import get_settings
 from credits.engine.allowance import allowance_of, sample_allowance
 from credits.engine.database import ledger_database
-from credits.exceptions import InvalidArgument, NothingToSay, UnknownProfessional
+from credits.exceptions import (
+    InvalidArgument,
+    NothingToSay,
+    TemplateUnusable,
+    UnknownProfessional,
+)
 from credits.ledger import Balance, lots_of
 from credits.models import CreditBalance, CreditTransaction, JobRun, Notice, TransactionType
 from credits.models.balances import ProfessionalId
@@ -65,6 +71,7 @@ def preview(
         InvalidArgument: there is no such kind or language.
         UnknownProfessional: no user has this id.
         NothingToSay: this professional has nothing to be told of this kind.
+        TemplateUnusable: a template of the project's own is broken.
     """
     if kind not in Notice.Kind.values:
         raise InvalidArgument(
@@ -79,14 +86,17 @@ def preview(
     if language is not None:
         recipient = replace(recipient, language=language)
     site = get_settings().site_url
-    return write(
-        kind,
-        facts,
-        recipient=recipient,
-        at=at,
-        notice_id="preview",
-        declining=f"{site.rstrip('/')}/#preview" if site and kind in DECLINABLE else "",
-    )
+    try:
+        return write(
+            kind,
+            facts,
+            recipient=recipient,
+            at=at,
+            notice_id="preview",
+            declining=f"{site.rstrip('/')}/#preview" if site and kind in DECLINABLE else "",
+        )
+    except (TemplateSyntaxError, TemplateDoesNotExist) as error:
+        raise TemplateUnusable(kind=kind, error=error) from error
 
 
 def _told(

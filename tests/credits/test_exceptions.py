@@ -75,6 +75,13 @@ ERRORS = [
         "Of the spend “lead-1” 3 credits can still be refunded; 5 were asked for.",
         id="RefundExceedsSpend",
     ),
+    pytest.param(
+        "TemplateUnusable",
+        (),
+        {"kind": "reset", "error": ValueError("nonsense")},
+        "A template of credits/notices/reset.* cannot be used: ValueError: nonsense",
+        id="TemplateUnusable",
+    ),
     pytest.param("UnknownLot", (), {"lot_id": 9}, "There is no lot 9.", id="UnknownLot"),
     pytest.param(
         "LotNotOpen",

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
-from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.utils import timezone
 
 from credits.exceptions import CreditsError, InvalidArgument
@@ -51,11 +50,6 @@ exit codes:
             raise arguments.bad_argument(str(error)) from error
         except CreditsError as error:
             raise CommandError(str(error)) from error
-        except (TemplateSyntaxError, TemplateDoesNotExist) as error:
-            raise CommandError(
-                f"A template of credits/notices/{kind}.* cannot be used:"
-                f" {type(error).__name__}: {error}"
-            ) from error
         except DatabaseError as error:
             raise CommandError(database_refused(error)) from error
         directory = Path(options["output"])

@@ -1,5 +1,7 @@
 """credits.admin.previews: a mail is seen before anybody gets it."""
 
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.core import mail
@@ -63,6 +65,18 @@ class TestPage:
         page = operator.get(PAGE, {"kind": "expiry_receipt", "professional": professional.pk})
 
         assert "No credits of theirs have expired so far." in page.content.decode()
+
+    def test_says_that_a_template_of_the_project_is_broken(
+        self, operator: Client, settings, tmp_path: Path
+    ):
+        (tmp_path / "credits/notices").mkdir(parents=True)
+        (tmp_path / "credits/notices/reset.txt").write_text("{% nosuch %}")
+        (engine,) = settings.TEMPLATES
+        settings.TEMPLATES = [engine | {"DIRS": [tmp_path]}]
+
+        page = operator.get(PAGE, {"kind": "reset"})
+
+        assert "A template of credits/notices/reset.* cannot be used" in page.content.decode()
 
     def test_shows_the_text_as_text(self, operator: Client):
         aisha = make_professional(first_name="<script>alert(1)</script>", paid=20)

@@ -180,6 +180,9 @@ class TestPurchase:
             pytest.param({"currency": "DIRHAM"}, "currency", id="a long currency"),
             pytest.param({"currency": "د.إ"}, "currency", id="a currency's sign"),
             pytest.param({"currency": ""}, "currency", id="no currency"),
+            pytest.param({"currency": None}, "currency", id="a currency that is none"),
+            pytest.param({"currency": "A1D"}, "currency", id="a currency with a digit"),
+            pytest.param({"metadata": {"invoice": b"7"}}, "metadata", id="metadata of bytes"),
             pytest.param({"payment_reference": ""}, "payment_reference", id="no reference"),
             pytest.param({"payment_reference": "  "}, "payment_reference", id="a blank reference"),
             pytest.param({"at": datetime(2026, 1, 1)}, "at", id="a naive moment"),  # noqa: DTZ001
