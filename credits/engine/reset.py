@@ -32,8 +32,6 @@ KEY_PREFIX = "reset:"
 
 _CHANGE = F("free_credits") - F("free_before_reset")
 
-_LACKS = Q(credit_balance__isnull=True)
-
 
 def without_balance(eligible: QuerySet[Any]) -> QuerySet[Any]:
     """Return the eligible professionals who have no balance row yet."""
@@ -44,7 +42,9 @@ def not_reset(eligible: QuerySet[Any], *, period: str) -> QuerySet[Any]:
     """Return the eligible professionals who were not reset in ``period`` yet."""
     # An outer join by the keys, whose cost is known. With NOT EXISTS, right after a reset of which
     # its statistics know nothing, PostgreSQL compares every user with every balance.
-    return eligible.filter(_waits(period))
+    return eligible.filter(
+        Q(credit_balance__isnull=True) | Q(credit_balance__last_reset_period__lt=period)
+    )
 
 
 @dataclass(frozen=True)
@@ -54,26 +54,22 @@ class Standing:
     found: int
     """Professionals who are eligible."""
 
-    lacking: int
-    """Those of them who have no balance row yet."""
+    opened: int
+    """Those of them who have a balance row."""
 
-    waiting: int
-    """Those of them who were not reset yet."""
+    done: int
+    """Those of them who were reset already."""
 
 
 def standing(eligible: QuerySet[Any], *, period: str) -> Standing:
     """Count how far the reset of ``period`` has come, in one reading."""
     return Standing(
         **eligible.aggregate(
-            found=Count("pk"),
-            lacking=Count("pk", filter=_LACKS),
-            waiting=Count("pk", filter=_waits(period)),
+            found=Count("*"),
+            opened=Count("credit_balance"),
+            done=Count("pk", filter=Q(credit_balance__last_reset_period__gte=period)),
         )
     )
-
-
-def _waits(period: str) -> Q:
-    return _LACKS | Q(credit_balance__last_reset_period__lt=period)
 
 
 def open_balances(eligible: QuerySet[Any], within: KeyRange, *, using: str) -> int:

@@ -104,9 +104,10 @@ def plan_reset(
         new = reset.without_balance(eligible).values_list("pk", flat=True)
         balances = _balances(professionals, using=using)
         # Where a month is done nothing need be walked to see it.
+        found, opened, done = standing.found, standing.opened, standing.done
         return [
-            Step(new if standing.lacking else new.none(), open_balances),
-            Step(balances if standing.waiting else balances.none(), monthly.reset_chunk),
+            Step(new if opened < found else new.none(), open_balances),
+            Step(balances if done < found else balances.none(), monthly.reset_chunk),
         ]
 
     def look(within: KeyRange) -> Prospect:

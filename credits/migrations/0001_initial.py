@@ -5,6 +5,8 @@ import django.db.models.expressions
 from django.conf import settings
 from django.db import migrations, models
 
+import credits.models.balances
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -286,7 +288,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "professional",
-                    models.OneToOneField(
+                    credits.models.balances.BalanceKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         primary_key=True,
                         related_name="credit_balance",

@@ -2,11 +2,26 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 ProfessionalId = Any
 """The primary key of a user: an integer, a UUID, whatever the project's user model makes it."""
+
+
+class BalanceKey(models.OneToOneField):  # type: ignore[type-arg]  # generic in stubs only
+    """
+    The user as a primary key.
+
+    SQLite keeps a table in the order of a key that is called ``integer``; under any other name the
+    key is an index beside the table, and whoever looks for a balance looks twice.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        """Return the type of the user's own key, and of a number on SQLite that of its rows."""
+        kind: str | None = super().db_type(connection)
+        return "integer" if connection.vendor == "sqlite" and kind == "bigint" else kind
 
 
 class CreditBalance(models.Model):
@@ -18,7 +33,7 @@ class CreditBalance(models.Model):
     earned - spent - expired = free + paid.
     """
 
-    professional = models.OneToOneField(
+    professional = BalanceKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         primary_key=True,

@@ -290,7 +290,7 @@ class TestStanding:
 
         found = standing(shaped(verified_professionals()), period="2026-03")
 
-        assert found == Standing(found=3, lacking=1, waiting=2)
+        assert found == Standing(found=3, opened=2, done=1)
 
 
 class TestForecast:
