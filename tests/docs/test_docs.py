@@ -45,7 +45,7 @@ class TestExample:
         assert outcome.failed == 0, "".join(said)
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestPythonBlock:
     @pytest.mark.parametrize("page", PAGES, ids=name_of)
     def test_is_python_and_names_settings_that_exist(self, page: Path):
@@ -62,7 +62,7 @@ class TestPythonBlock:
                 assert set(re.findall(r'(?m)^CREDITS\["([A-Z_]+)"\]', fence.text)) <= known
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestCommand:
     @pytest.mark.parametrize("page", PAGES, ids=name_of)
     def test_exists_and_takes_the_options_shown(self, page: Path):
@@ -77,7 +77,7 @@ class TestCommand:
                 assert options <= known, f"{name_of(page)}: manage.py {name}{rest}"
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestDocumentation:
     def test_is_built_without_a_warning(self, tmp_path: Path):
         # No HTML: pages are read and links resolved, which is what can go wrong.

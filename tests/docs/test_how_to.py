@@ -79,7 +79,7 @@ def block(page: str, name: str) -> str:
     return found
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestConftestOfTheTestPage:
     def test_lets_every_kind_of_test_be_flushed(self, tmp_path: Path):
         for name, text in {

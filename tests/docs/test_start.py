@@ -16,7 +16,7 @@ START = ROOT / "docs" / "start.md"
 LEFT_OUT = re.compile(r"python3 -m venv|\. venv|pip install|createsuperuser|runserver")
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestFiveMinutes:
     def test_go_as_they_are_written(self, tmp_path: Path):
         place = _Place(tmp_path)
