@@ -72,14 +72,20 @@ def aisha():
     )
     JobFailure.objects.create(run=run, professional=aisha, error=error.splitlines()[1])
     fail_shard(run, f"All failed; the last with: {error.splitlines()[1]}")
-    LogEntry.objects.create(
+    log(ContentType.objects.get_for_model(User), aisha.pk, "aisha@example.com")
+    cleared = "aisha-before@example.com"
+    log(ContentType.objects.get_for_model(SuppressedAddress), cleared, cleared)
+    return aisha
+
+
+def log(content_type, key, name):
+    return LogEntry.objects.create(
         user=make_user(is_staff=True),
-        content_type=ContentType.objects.get_for_model(User),
-        object_id=str(aisha.pk),
-        object_repr="aisha@example.com",
+        content_type=content_type,
+        object_id=str(key),
+        object_repr=name,
         action_flag=CHANGE,
     )
-    return aisha
 
 
 def fail_shard(run, error):
@@ -116,7 +122,7 @@ class TestEraseProfessional:
             opt_outs=1,
             suppressed_addresses=2,
             failures=1,
-            log_entries=1,
+            log_entries=2,
             account="homezy.erasure.erase_user",
         )
 
@@ -161,19 +167,14 @@ class TestEraseProfessional:
             (ContentType.objects.get_for_model(User), make_professional().pk),
             (ContentType.objects.create(app_label=User._meta.app_label, model="visit"), aisha.pk),
             (ContentType.objects.create(app_label="elsewhere", model="user"), aisha.pk),
+            (ContentType.objects.get_for_model(SuppressedAddress), "badr@example.com"),
         ]
         for content_type, key in others:
-            LogEntry.objects.create(
-                user=make_user(is_staff=True),
-                content_type=content_type,
-                object_id=str(key),
-                object_repr="Somebody else",
-                action_flag=CHANGE,
-            )
+            log(content_type, key, "Somebody else")
 
-        assert erase_professional(aisha.pk).log_entries == 1
+        assert erase_professional(aisha.pk).log_entries == 2
 
-        assert LogEntry.objects.filter(object_repr="Somebody else").count() == 3
+        assert LogEntry.objects.filter(object_repr="Somebody else").count() == 4
 
     def test_finds_nothing_the_second_time(self, aisha):
         erase_professional(aisha.pk)
