@@ -120,7 +120,7 @@ class TestRuns:
         assert prune_history(as_of=NOW).runs == 0
 
     def test_that_a_notice_refers_to_stay_until_it_goes(self, last_runs):
-        run = old_run()
+        run = old_run(error_summary="Nobody is eligible.")
         notice = old_notice(run=run, status="parked")
 
         assert prune_history(as_of=NOW, dry_run=True) == Pruned(0, 0, 0)
