@@ -177,7 +177,7 @@ class TestACheck:
             check(TWO + 6 * HOUR)
             resume_job(JobPause.Job.RESET, actor_id=clerk, at=TWO)
             make_run(status="failed", period="2026-03", as_of=TWO + 6 * HOUR)
-            check(TWO + 6 * HOUR + MINUTE)
+            last = check(TWO + 6 * HOUR + MINUTE)
         finally:
             jobs_checked.disconnect(hear, sender=JobRun)
 
@@ -187,6 +187,7 @@ class TestACheck:
             (TWO + 6 * HOUR, []),
             (TWO + 6 * HOUR + MINUTE, ["reset_monthly_credits"]),
         ]
+        assert (last.as_of, [item.job for item in last.late]) == heard[-1]
 
 
 @pytest.mark.django_db
