@@ -15,6 +15,7 @@ from credits.jobs.notices import (
 )
 from credits.models import JobRun, Notice
 from credits.notices.pacing import Pace
+from credits.signals import jobs_checked
 from tests.books import write_statements
 from tests.factories import MARCH, give_lot, make_lot_holders, make_professional, make_run, promise
 
@@ -57,7 +58,7 @@ class TestStageExpiryWarnings:
         with CaptureQueriesContext(connection) as queries:
             assert stage_expiry_warnings(as_of=NOON) == 10
 
-        # Of twenty lots, three at a time; who holds both the last of one and more is in one piece.
+        # Of twenty lots, three at a time and nobody's in two pieces.
         assert len(write_statements(queries.captured_queries)) == 7
 
     def test_passes_small_losses_over(self, settings):
@@ -106,6 +107,24 @@ class TestSendNotices:
         assert (report.warned, report.sent) == (1, 1)
         assert mail.outbox[0].to == [aisha.email]
         assert send().sent == 0
+
+    def test_tells_operators_and_who_listens_what_is_late(self, settings):
+        settings.ADMINS = [("A", "a@example.com")]
+        JobRun.objects.filter(job=JobRun.Job.EXPIRY).delete()
+        make_professional(free=5)
+        heard = []
+
+        def hear(*, as_of, late, **_):
+            heard.append((as_of, [item.job for item in late]))
+
+        jobs_checked.connect(hear, sender=JobRun)
+        try:
+            report = send()
+        finally:
+            jobs_checked.disconnect(hear, sender=JobRun)
+
+        assert (report.late, [message.to for message in mail.outbox]) == (1, [["a@example.com"]])
+        assert heard == [(NOON, [JobRun.Job.EXPIRY])]
 
     def test_promises_nothing_where_it_is_only_to_send(self, settings):
         settings.ADMINS = [("A", "a@example.com")]
