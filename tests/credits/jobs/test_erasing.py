@@ -213,6 +213,13 @@ class TestEraseProfessional:
 
         assert {table for table, _ in traces()} == {"users"}
 
+    def test_does_without_the_admin_where_a_project_has_none(self, aisha, monkeypatch):
+        monkeypatch.setattr(erasing.apps, "is_installed", lambda name: False)
+
+        assert erase_professional(aisha.pk).log_entries == 0
+
+        assert {table for table, _ in traces()} == {"log"}
+
     def test_refuses_somebody_unknown(self):
         with pytest.raises(UnknownProfessional) as refused:
             erase_professional(0)
