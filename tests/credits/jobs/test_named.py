@@ -85,7 +85,8 @@ class TestRunJob:
         again = run_job(JobName.DUE, as_of=AUGUST.replace(year=2027), trigger="http")
 
         assert {run.as_of for run in JobRun.objects.exclude(as_of=MARCH)} == {AUGUST}
-        assert done.ending == again.ending == Ending.SUCCEEDED
+        assert (done.job, done.ending) == (JobName.DUE, Ending.SUCCEEDED)
+        assert again.ending == Ending.SUCCEEDED
         assert "reset_monthly_credits 2026-07: missed. reset_monthly_credits: Run" in done.message
         assert again.message == (
             "Nothing is due; next: send_credit_notices at 2026-08-01 02:15 UTC."
