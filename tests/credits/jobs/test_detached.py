@@ -22,8 +22,13 @@ def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestAProcess:
-    def test_has_a_session_of_its_own_and_says_nothing_here(self, capfd: Any):
-        process = detached.spawn(["version"], stderr=subprocess.STDOUT)
+    def test_finds_the_project_has_a_session_of_its_own_and_says_nothing_here(
+        self, capfd: Any, own_directory: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.chdir(own_directory)
+        monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "settings.testing")
+
+        process = detached.spawn(["diffsettings"], stderr=subprocess.STDOUT)
 
         assert os.getsid(process.pid) == process.pid
         assert process.wait() == 0
