@@ -1,14 +1,14 @@
 """A person's erasure: amounts stay under an id that says nothing; names, addresses, words go."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils.module_loading import import_string
 
 from credits.conf import get_settings
@@ -45,7 +45,7 @@ class Erased:
     """Of runs, as the database told them; the rows stay, the words go."""
 
     log_entries: int
-    """Of the admin's log, that called the user by name; the entries stay."""
+    """Of the admin's log, that called the user or an address by name; the entries stay."""
 
     account: str
     """What emptied the user's own row; nothing if the project names no function."""
@@ -85,6 +85,7 @@ def _erase(professional_id: ProfessionalId, *, using: str) -> Erased:
     # Where they were sent, and where the next would be.
     addresses = {address.lower() for address in notices.values_list("address", flat=True)}
     addresses.add(find_recipient(user).address.strip().lower())
+    addresses.discard("")
     path = get_settings().erase_professional
     erased = Erased(
         reasons=_delete(
@@ -92,12 +93,12 @@ def _erase(professional_id: ProfessionalId, *, using: str) -> Erased:
         ),
         # Before the notices that they may point to.
         suppressed_addresses=_delete(
-            SuppressedAddress.objects.using(using).filter(address__in=addresses - {""})
+            SuppressedAddress.objects.using(using).filter(address__in=addresses)
         ),
         notices=_delete(notices),
         opt_outs=_delete(NoticeOptOut.objects.using(using).filter(**own)),
         failures=_empty_failures(professional_id, using=using),
-        log_entries=_empty_log(professional_id, using=using),
+        log_entries=_empty_log(professional_id, addresses, using=using),
         account=path,
     )
     if path:
@@ -135,15 +136,22 @@ def _empty_failures(professional_id: ProfessionalId, *, using: str) -> int:
     return failures.exclude(error="").update(error="")
 
 
-def _empty_log(professional_id: ProfessionalId, *, using: str) -> int:
-    """Let the admin's log, where there is one, call the user and their balance nothing."""
+def _empty_log(professional_id: ProfessionalId, addresses: set[str], *, using: str) -> int:
+    """Let the admin's log, where there is one, call the user and their addresses nothing."""
     if not apps.is_installed("django.contrib.admin"):
         return 0
     entries = apps.get_model("admin", "LogEntry")._base_manager.using(using)
-    user = Q(
-        content_type__app_label=get_user_model()._meta.app_label,
-        content_type__model=get_user_model()._meta.model_name,
-    )
-    told = entries.filter(user, object_id=str(professional_id)).exclude(object_repr=ERASED)
-    keys = list(told.values_list("pk", flat=True))
-    return int(entries.filter(pk__in=keys).update(object_repr=ERASED))
+
+    def about(model: type[Model], keys: Collection[str]) -> list[Any]:
+        told = entries.exclude(object_repr=ERASED).filter(
+            content_type__app_label=model._meta.app_label,
+            content_type__model=model._meta.model_name,
+            object_id__in=keys,
+        )
+        return list(told.values_list("pk", flat=True))
+
+    users = about(get_user_model(), [str(professional_id)])
+    # Of an address that somebody cleared: the key is the address.
+    cleared = about(SuppressedAddress, addresses)
+    entries.filter(pk__in=cleared).update(object_id=ERASED)
+    return int(entries.filter(pk__in=[*users, *cleared]).update(object_repr=ERASED))

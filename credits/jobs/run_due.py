@@ -128,7 +128,7 @@ def run_due_credit_jobs(
         judged.append(work.judge(as_of=as_of))
         if judged[-1].is_due and (outcome := _done(work, as_of, trigger, watch)):
             outcomes.append(outcome)
-    if outcomes or was_stopped or any(verdict.is_due for verdict in judged):
+    if was_stopped or any(verdict.is_due for verdict in judged):
         judged = list(verdicts(as_of=as_of))
     late = late_jobs(as_of=as_of)
     jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late)

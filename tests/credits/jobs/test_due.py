@@ -53,7 +53,8 @@ class TestJudgeReset:
     def test_is_due_in_its_month(self, as_of: datetime, is_due: bool, next_at: datetime):
         verdict = judge_reset(as_of=as_of)
 
-        assert (verdict.is_due, verdict.next_at, verdict.tries) == (is_due, next_at, 0)
+        assert (verdict.job, verdict.tries) == (RESET, 0)
+        assert (verdict.is_due, verdict.next_at) == (is_due, next_at)
 
     @pytest.mark.parametrize(
         ("fields", "is_due"),
@@ -105,6 +106,18 @@ class TestJudgeExpiry:
         # Not on the hour: no check is.
         odd = timedelta(minutes=7, seconds=30, microseconds=5)
         assert judge_expiry(as_of=EXPIRE_AT + 2 * HOUR + odd).is_due == is_due
+
+    def test_is_done_by_no_other_job(self):
+        ran(RESET, EXPIRE_AT)
+
+        assert judge_expiry(as_of=EXPIRE_AT + HOUR).is_due
+
+    def test_is_next_due_a_day_later(self):
+        ran(EXPIRY, EXPIRE_AT)
+
+        verdict = judge_expiry(as_of=EXPIRE_AT + HOUR)
+
+        assert (verdict.job, verdict.next_at, verdict.tries) == (EXPIRY, EXPIRE_AT + DAY, 0)
 
 
 class TestRetries:
@@ -179,6 +192,12 @@ class TestLateJobs:
         make_professional(free=5, at=MARCH_10)
 
         assert [item.job for item in late_jobs(as_of=MARCH_10 + hours * HOUR)] == late
+
+    def test_have_it_from_the_earliest_though_it_was_brought_in_later(self):
+        make_professional(free=5, at=MARCH_10)
+        make_professional(free=5, at=LONG_AGO)
+
+        assert [item.job for item in late_jobs(as_of=MARCH_10)] == [RESET, EXPIRY]
 
     @pytest.mark.parametrize(("minutes", "late"), [(359, []), (360, [RESET])])
     def test_have_a_grace_from_the_start_of_the_month_on(self, minutes: int, late: list[str]):

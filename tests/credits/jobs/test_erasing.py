@@ -71,21 +71,27 @@ def aisha():
         error_summary="1 failed; the first with: Key (email)=(aisha@example.com) exists.",
     )
     JobFailure.objects.create(run=run, professional=aisha, error=error.splitlines()[1])
-    JobShard.objects.create(
-        run=run,
-        number=1,
-        status=JobShard.Status.FAILED,
-        heartbeat_at=MARCH,
-        error=f"All failed; the last with: {error.splitlines()[1]}",
-    )
-    LogEntry.objects.create(
+    fail_shard(run, f"All failed; the last with: {error.splitlines()[1]}")
+    log(ContentType.objects.get_for_model(User), aisha.pk, "aisha@example.com")
+    cleared = "aisha-before@example.com"
+    log(ContentType.objects.get_for_model(SuppressedAddress), cleared, cleared)
+    return aisha
+
+
+def log(content_type, key, name):
+    return LogEntry.objects.create(
         user=make_user(is_staff=True),
-        content_type=ContentType.objects.get_for_model(User),
-        object_id=str(aisha.pk),
-        object_repr="aisha@example.com",
+        content_type=content_type,
+        object_id=str(key),
+        object_repr=name,
         action_flag=CHANGE,
     )
-    return aisha
+
+
+def fail_shard(run, error):
+    return JobShard.objects.create(
+        run=run, number=1, status=JobShard.Status.FAILED, heartbeat_at=MARCH, error=error
+    )
 
 
 def traces():
@@ -116,7 +122,7 @@ class TestEraseProfessional:
             opt_outs=1,
             suppressed_addresses=2,
             failures=1,
-            log_entries=1,
+            log_entries=2,
             account="homezy.erasure.erase_user",
         )
 
@@ -141,6 +147,34 @@ class TestEraseProfessional:
         notice.refresh_from_db()
         assert (badr.first_name, row.reason.text) == ("Badr", "A miscount.")
         assert SuppressedAddress.objects.get().address == "badr@example.com"
+
+    def test_leaves_what_runs_say_of_others(self, aisha):
+        words = JobFailure.objects.get().error
+        elsewhere = make_run(status="failed", error_summary=f"All failed; {words}")
+        told = fail_shard(elsewhere, f"All failed; the last with: {words}")
+        beside = make_run(status="failed", error_summary="All failed; No flag.")
+        other = fail_shard(beside, "All failed; the last with: No flag.")
+        JobFailure.objects.create(run=beside, professional=aisha, error=words)
+        kept = [elsewhere, told, beside, other]
+        before = [type(row).objects.filter(pk=row.pk).values().get() for row in kept]
+
+        assert erase_professional(aisha.pk).failures == 2
+
+        assert [type(row).objects.filter(pk=row.pk).values().get() for row in kept] == before
+
+    def test_leaves_what_the_admins_log_says_of_others(self, aisha):
+        others = [
+            (ContentType.objects.get_for_model(User), make_professional().pk),
+            (ContentType.objects.create(app_label=User._meta.app_label, model="visit"), aisha.pk),
+            (ContentType.objects.create(app_label="elsewhere", model="user"), aisha.pk),
+            (ContentType.objects.get_for_model(SuppressedAddress), "badr@example.com"),
+        ]
+        for content_type, key in others:
+            log(content_type, key, "Somebody else")
+
+        assert erase_professional(aisha.pk).log_entries == 2
+
+        assert LogEntry.objects.filter(object_repr="Somebody else").count() == 4
 
     def test_finds_nothing_the_second_time(self, aisha):
         erase_professional(aisha.pk)
@@ -179,9 +213,18 @@ class TestEraseProfessional:
 
         assert {table for table, _ in traces()} == {"users"}
 
+    def test_does_without_the_admin_where_a_project_has_none(self, aisha, monkeypatch):
+        monkeypatch.setattr(erasing.apps, "is_installed", lambda name: False)
+
+        assert erase_professional(aisha.pk).log_entries == 0
+
+        assert {table for table, _ in traces()} == {"log"}
+
     def test_refuses_somebody_unknown(self):
-        with pytest.raises(UnknownProfessional):
+        with pytest.raises(UnknownProfessional) as refused:
             erase_professional(0)
+
+        assert refused.value.professional_id == 0
 
     def test_logs_an_id_and_no_name(self, aisha, caplog):
         caplog.set_level("INFO", "credits.erasure")

@@ -85,11 +85,20 @@ class TestRunJob:
         again = run_job(JobName.DUE, as_of=AUGUST.replace(year=2027), trigger="http")
 
         assert {run.as_of for run in JobRun.objects.exclude(as_of=MARCH)} == {AUGUST}
-        assert done.ending == again.ending == Ending.SUCCEEDED
+        assert (done.job, done.ending) == (JobName.DUE, Ending.SUCCEEDED)
+        assert again.ending == Ending.SUCCEEDED
         assert "reset_monthly_credits 2026-07: missed. reset_monthly_credits: Run" in done.message
         assert again.message == (
             "Nothing is due; next: send_credit_notices at 2026-08-01 02:15 UTC."
         )
+
+    def test_seals_the_day_before_once(self):
+        first, second = (run_job(JobName.SEALING, as_of=MARCH, trigger="http") for _ in range(2))
+
+        assert (first.job, first.ending) == (second.job, second.ending)
+        assert (first.job, first.ending) == (JobName.SEALING, Ending.SUCCEEDED)
+        assert first.message == "Sealed 2026-02-28: 0 transactions."
+        assert second.message == "The day before was sealed already."
 
     def test_sends_notices(self):
         outcome = run_job(JobName.SENDING, as_of=MARCH, trigger="http")
@@ -128,6 +137,22 @@ class TestWhatAJobIsAsked:
         assert heard == [{"as_of": MARCH, "watch": watch, **asked}]
         assert heard[0]["watch"] is watch
         assert (outcome.job, outcome.message) == (name, "DatabaseError")
+
+    def test_is_what_the_caller_said_but_for_the_moment(self, monkeypatch, clock):
+        clock(AUGUST)
+        heard = []
+
+        def refuse(**arguments):
+            heard.append(arguments)
+            raise DatabaseError
+
+        monkeypatch.setattr(named, "run_due_credit_jobs", refuse)
+        watch = Watch()
+
+        run_job(JobName.DUE, as_of=MARCH, trigger="http", watch=watch)
+
+        assert heard == [{"as_of": AUGUST, "trigger": "http", "watch": watch}]
+        assert heard[0]["watch"] is watch
 
     def test_is_watched_by_nobody_unless_somebody_does(self, monkeypatch):
         heard = []

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.jobs.notices import (
     forecast_notices,
@@ -13,6 +15,8 @@ from credits.jobs.notices import (
 )
 from credits.models import JobRun, Notice
 from credits.notices.pacing import Pace
+from credits.signals import jobs_checked
+from tests.books import write_statements
 from tests.factories import MARCH, give_lot, make_lot_holders, make_professional, make_run, promise
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +55,11 @@ class TestStageExpiryWarnings:
         settings.CREDITS = {**settings.CREDITS, "CHUNK_SIZE": 3}
         make_lot_holders(10, lots=(5, 5), expires_at=SOON)
 
-        assert stage_expiry_warnings(as_of=NOON) == 10
+        with CaptureQueriesContext(connection) as queries:
+            assert stage_expiry_warnings(as_of=NOON) == 10
+
+        # Of twenty lots, three at a time and nobody's in two pieces.
+        assert len(write_statements(queries.captured_queries)) == 7
 
     def test_passes_small_losses_over(self, settings):
         settings.CREDITS = {**settings.CREDITS, "MIN_CREDITS_TO_WARN": 6}
@@ -70,9 +78,17 @@ class TestStageLateRuns:
         assert stage_late_runs(as_of=NOON) == 4
         assert stage_late_runs(as_of=NOON + timedelta(minutes=15)) == 0
         late = Notice.objects.filter(address="a@example.com").order_by("pk")
-        assert [notice.context["command"] for notice in late] == [
-            "manage.py reset_monthly_credits --period 2026-03",
-            "manage.py expire_credits",
+        assert [notice.context for notice in late] == [
+            {
+                "job": "reset_monthly_credits",
+                "about": "2026-03",
+                "command": "manage.py reset_monthly_credits --period 2026-03",
+            },
+            {
+                "job": "expire_credits",
+                "about": "2026-03-01",
+                "command": "manage.py expire_credits",
+            },
         ]
 
     def test_says_nothing_where_all_is_well(self, settings):
@@ -92,6 +108,34 @@ class TestSendNotices:
         assert mail.outbox[0].to == [aisha.email]
         assert send().sent == 0
 
+    def test_tells_operators_and_who_listens_what_is_late(self, settings):
+        settings.ADMINS = [("A", "a@example.com")]
+        JobRun.objects.filter(job=JobRun.Job.EXPIRY).delete()
+        make_professional(free=5)
+        heard = []
+
+        def hear(*, as_of, late, **_):
+            heard.append((as_of, [item.job for item in late]))
+
+        jobs_checked.connect(hear, sender=JobRun)
+        try:
+            report = send()
+        finally:
+            jobs_checked.disconnect(hear, sender=JobRun)
+
+        assert (report.late, [message.to for message in mail.outbox]) == (1, [["a@example.com"]])
+        assert heard == [(NOON, [JobRun.Job.EXPIRY])]
+
+    def test_promises_nothing_where_it_is_only_to_send(self, settings):
+        settings.ADMINS = [("A", "a@example.com")]
+        JobRun.objects.all().delete()
+        give_lot(make_professional(), 10, expires_at=SOON)
+
+        report = send(promising=False)
+
+        assert (report.warned, report.late, report.sent) == (0, 0, 0)
+        assert not Notice.objects.exists()
+
     def test_merges_a_ladder_into_one_mail(self, settings):
         settings.CREDITS = {**settings.CREDITS, "EXPIRY_WARNING_DAYS": [30, 7]}
         give_lot(make_professional(), 10, expires_at=SOON)
@@ -103,13 +147,13 @@ class TestSendNotices:
     def test_lets_the_clock_go_on(self):
         late = promise(make_professional(), next_attempt_at=NOON + timedelta(seconds=1))
         promise(make_professional())
-        ticks = iter(range(1000))
+        ticks = iter(range(3_600, 4_600))
 
         report = send(monotonic=lambda: next(ticks))
 
         late.refresh_from_db()
         assert report.sent == 2
-        assert late.sent_at > NOON
+        assert NOON < late.sent_at < NOON + timedelta(hours=1)
 
 
 class TestForecast:

@@ -23,7 +23,8 @@ from tests.factories import MARCH, give_lot, make_notice, make_professional, mak
 NOW = datetime(2028, 3, 20, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=800)
 LATELY = NOW - timedelta(days=100)
-YESTERDAY = NOW - timedelta(days=1)
+A_DAY = timedelta(days=1)
+YESTERDAY = NOW - A_DAY
 THIS_MONTH = NOW - timedelta(days=15)
 
 pytestmark = pytest.mark.django_db
@@ -79,11 +80,27 @@ class TestRuns:
         assert CreditTransaction.objects.get(run=run).amount == 100
         assert broken_invariants() == {}
 
-    def test_that_succeeded_last_stay_however_old(self):
-        kept = [old_run(job=job, is_whole=True) for job in JobRun.Job]
-        old_run(job=JobRun.Job.EXPIRY, status="failed")
+    @pytest.mark.parametrize(
+        ("summary", "error"), [("1 failed; …", ""), ("", "Key (email)=(x@y).")], ids=["run", "row"]
+    )
+    def test_that_stay_tell_nothing_in_either_place(self, last_runs, summary, error):
+        run = old_run(job=JobRun.Job.EXPIRY, total_count=1, success_count=1, error_summary=summary)
+        JobFailure.objects.create(run=run, professional=make_professional(), error=error)
 
-        assert prune_history(as_of=NOW).runs == 1
+        assert prune_history(as_of=NOW, dry_run=True).emptied == 1
+        assert prune_history(as_of=NOW).emptied == 1
+
+        run.refresh_from_db()
+        assert (run.error_summary, run.failures.get().error) == ("", "")
+
+    def test_that_succeeded_last_stay_however_old(self):
+        earlier = old_run(job=JobRun.Job.EXPIRY)
+        JobRun.objects.filter(pk=earlier.pk).update(started_at=LONG_AGO - A_DAY)
+        kept = [old_run(job=job, is_whole=True) for job in JobRun.Job]
+        later = [old_run(status="failed"), old_run(is_whole=False)]
+        JobRun.objects.filter(pk__in=[run.pk for run in later]).update(started_at=LONG_AGO + A_DAY)
+
+        assert prune_history(as_of=NOW).runs == 3
 
         assert list(JobRun.objects.order_by("pk")) == kept
 
@@ -103,7 +120,7 @@ class TestRuns:
         assert prune_history(as_of=NOW).runs == 0
 
     def test_that_a_notice_refers_to_stay_until_it_goes(self, last_runs):
-        run = old_run()
+        run = old_run(error_summary="Nobody is eligible.")
         notice = old_notice(run=run, status="parked")
 
         assert prune_history(as_of=NOW, dry_run=True) == Pruned(0, 0, 0)
@@ -185,10 +202,14 @@ class TestADryRun:
 
 
 class TestACallThatWasKilled:
-    def test_is_gone_on_with(self, monkeypatch):
+    @pytest.mark.parametrize(
+        ("make", "status"), [(old_notice, "sent"), (old_run, "failed")], ids=["notices", "runs"]
+    )
+    def test_is_gone_on_with(self, monkeypatch, make, status):
         monkeypatch.setattr(pruning, "CHUNK", 1)
-        for _ in range(3):
-            old_notice()
+        rows = type(make(status=status)).objects
+        for _ in range(2):
+            make(status=status)
         delete, calls = pruning._delete, []  # noqa: SLF001
 
         def die(rows):
@@ -201,5 +222,6 @@ class TestACallThatWasKilled:
         with pytest.raises(KeyboardInterrupt):
             prune_history(as_of=NOW)
 
-        assert Notice.objects.count() == 2
-        assert prune_history(as_of=NOW).notices == 2
+        assert rows.count() == 2
+        rest = prune_history(as_of=NOW)
+        assert rest.notices + rest.runs == 2

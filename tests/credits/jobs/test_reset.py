@@ -227,6 +227,13 @@ class TestProfessionals:
         assert (run.total_count, run.error_summary) == (0, "")
         assert free_credits_of(pending) == [1]
 
+    def test_are_all_that_is_walked(self):
+        _, wanted, _ = (make_professional(free=1) for _ in range(3))
+
+        run = reset_monthly_credits(as_of=MARCH, professionals=[wanted.pk], chunk_size=1)
+
+        assert run.chunk_count == 1
+
     def test_may_be_none_at_all(self):
         make_professional(free=1)
 

@@ -10,11 +10,20 @@ from django.utils import timezone
 
 from credits.exceptions import MailMisconfigured
 from credits.jobs import run_due as module
-from credits.jobs.due import PAUSES
-from credits.jobs.outcomes import Ending, JobName
+from credits.jobs.due import PAUSES, Verdict
+from credits.jobs.expiry import expire_credits
+from credits.jobs.outcomes import Ending, JobName, Outcome
 from credits.jobs.pausing import pause_job, resume_job
-from credits.jobs.run_due import DUE_WORK, DueReport, forecast_due, run_due_credit_jobs
+from credits.jobs.reset import reset_monthly_credits
+from credits.jobs.run_due import (
+    DUE_WORK,
+    DueReport,
+    forecast_due,
+    judge_sealing,
+    run_due_credit_jobs,
+)
 from credits.jobs.running import Watch
+from credits.jobs.sealing import seal_days
 from credits.models import CreditBalance, JobClaim, JobPause, JobRun, Notice
 from credits.signals import jobs_checked
 from tests.books import all_tables
@@ -121,6 +130,7 @@ class TestACheck:
             ("expire_credits", "succeeded"),
         ]
         assert report.ending == Ending.SUCCEEDED
+        assert JobRun.objects.get(job=JobRun.Job.EXPIRY).trigger == "due"
 
     def test_stops_between_the_jobs_when_told_to(self):
         make_professional()
@@ -131,6 +141,26 @@ class TestACheck:
 
         assert report.ending == Ending.INTERRUPTED
         assert [job for job, _ in runs()] == ["reset_monthly_credits"]
+
+    def test_that_is_stopped_at_once_says_what_is_due_all_the_same(self):
+        report = check(watch=Watch(should_stop=lambda: True))
+
+        assert (report.ending, runs()) == (Ending.INTERRUPTED, [])
+        assert [verdict.job for verdict in report.verdicts if verdict.is_due] == [
+            JobName.RESET,
+            JobName.EXPIRY,
+            JobName.SENDING,
+        ]
+
+    @pytest.mark.usefixtures("recorded_only")
+    def test_starts_nothing_that_another_does_once_it_was_judged(self, monkeypatch):
+        others = {JobRun.Job.RESET: reset_monthly_credits, JobRun.Job.EXPIRY: expire_credits}
+        monkeypatch.setattr(module, "refuse_if_active", lambda job: others[job](as_of=TWO))
+
+        report = check()
+
+        assert done(report) == []
+        assert runs() == [("reset_monthly_credits", "succeeded"), ("expire_credits", "succeeded")]
 
     def test_tells_what_it_found_late_to_who_listens(self):
         make_professional(free=5, at=MARCH_1 - timedelta(days=90))
@@ -147,7 +177,7 @@ class TestACheck:
             check(TWO + 6 * HOUR)
             resume_job(JobPause.Job.RESET, actor_id=clerk, at=TWO)
             make_run(status="failed", period="2026-03", as_of=TWO + 6 * HOUR)
-            check(TWO + 6 * HOUR + MINUTE)
+            last = check(TWO + 6 * HOUR + MINUTE)
         finally:
             jobs_checked.disconnect(hear, sender=JobRun)
 
@@ -157,6 +187,7 @@ class TestACheck:
             (TWO + 6 * HOUR, []),
             (TWO + 6 * HOUR + MINUTE, ["reset_monthly_credits"]),
         ]
+        assert (last.as_of, [item.job for item in last.late]) == heard[-1]
 
 
 @pytest.mark.django_db
@@ -239,7 +270,8 @@ class TestAFailure:
             broken.setattr(module, "send_notices", refuse)
             report = check()
 
-        assert (report.ending, report.outcomes[-1].message) == (Ending.FAILED, words)
+        assert report.ending == Ending.FAILED
+        assert report.outcomes[-1] == Outcome(JobName.SENDING, Ending.FAILED, words)
         promise(next_attempt_at=TWO, address="operator@example.com")
         assert done(check(TWO + 4 * MINUTE)) == []
         assert done(check(TWO + 6 * MINUTE)) == [("send_credit_notices", "succeeded")]
@@ -273,9 +305,9 @@ class TestSending:
         assert done(check(TWO + MINUTE)) == []
 
     def test_keeps_its_claim_while_it_lasts(self, monkeypatch):
-        seconds = iter(range(0, 10_000, 60))
+        seconds = iter(range(3_600, 10_000, 60))
         monkeypatch.setattr(module, "monotonic", lambda: next(seconds))
-        held = []
+        held, told = [], []
 
         def send(*, as_of, watch, **options):
             for count in range(8):
@@ -285,10 +317,11 @@ class TestSending:
 
         monkeypatch.setattr(module, "send_notices", send)
 
-        check()
+        check(watch=Watch(progress=told.append))
 
         assert len(set(held)) > 2
-        assert held[-1] > TWO + 10 * MINUTE
+        assert TWO + 10 * MINUTE < held[-1] < TWO + HOUR
+        assert told == list(range(8))
 
     def test_stops_when_another_has_taken_over(self, monkeypatch):
         seconds = iter(range(0, 10_000, 200))
@@ -380,8 +413,21 @@ class TestTenHosts:
 class TestTheSeal:
     """Of the day before: due from midnight, once, where there is a key."""
 
-    def test_falls_due_once_a_day(self, settings):
+    @pytest.fixture(autouse=True)
+    def key(self, no_seals, settings) -> None:
         settings.CREDITS = settings.CREDITS | {"SEAL_KEY": "testing-only-testing-only-testing-only"}
+
+    def test_is_due_since_midnight_and_then_at_the_next(self):
+        odd = TWO + timedelta(minutes=7, seconds=30, microseconds=5)
+
+        waiting = judge_sealing(as_of=odd)
+        seal_days(as_of=odd)
+        sealed = judge_sealing(as_of=odd)
+
+        assert waiting == Verdict(JobName.SEALING, MARCH_1, is_due=True)
+        assert sealed == Verdict(JobName.SEALING, MARCH_1 + timedelta(days=1))
+
+    def test_falls_due_once_a_day(self):
         make_professional(free=5, at=MARCH_1 - timedelta(days=1))
 
         first, second = (check(TWO + minutes * MINUTE) for minutes in (0, 1))

@@ -34,7 +34,9 @@ def keyless(settings):
 
 @pytest.mark.usefixtures("ledger")
 class TestSealing:
-    def test_says_what_it_sealed_and_that_it_did_so_already(self, manage):
+    def test_says_what_it_sealed_and_that_it_did_so_already(self, manage, caplog):
+        caplog.set_level("INFO", "credits.seals")
+
         first, second = manage(COMMAND), manage(COMMAND)
 
         seal = DaySeal.objects.get()
@@ -43,6 +45,11 @@ class TestSealing:
             f"Sealed 2026-03-01: seal 1, 1 transactions through {seal.through}, code {seal.code}\n"
         )
         assert (second.code, second.out) == (0, "Sealed already: nothing to do.\n")
+        # A log kept elsewhere is a witness.
+        assert [record.getMessage() for record in caplog.records] == [
+            f"ledger sealed day=2026-03-01 seal=1 transactions=1 through={seal.through}"
+            f" code={seal.code}"
+        ]
 
     def test_is_one_document_for_a_machine(self, manage):
         first, second = manage(COMMAND, "--json"), manage(COMMAND, "--json")
