@@ -23,6 +23,7 @@ from credits.models import (
     DaySeal,
     JobRun,
     SealMark,
+    TotalsMark,
 )
 from tests import forgeries
 from tests.books import broken_invariants
@@ -310,6 +311,19 @@ class TestSealDays:
         assert breaches() == []
         close_day(1)
         assert breaches() == []
+
+    @pytest.mark.parametrize("rows", [0, 2])
+    def test_seals_no_key_that_the_ledger_has_yet_to_reach(self, rows):
+        """As where a dump brought the totals and not the rows that they are of."""
+        for _ in range(rows):
+            make_professional(free=5)
+        count_all()
+        TotalsMark.objects.update(through=10**9)
+
+        seal = seal_days(as_of=CLOSING)
+
+        last = ROWS.order_by("pk").last()
+        assert (seal.transaction_count, seal.through) == (rows, last.pk if last else 0)
 
     def test_is_not_disturbed_by_what_may_change(self):
         make_professional(paid=9)
