@@ -263,6 +263,12 @@ class TestCheckSeals:
         assert breaches(keys=[ANOTHER_KEY, KEY]) == []
         assert len(breaches(keys=[ANOTHER_KEY])) == 3
 
+    def test_reads_the_same_in_every_time_zone(self, life, settings):
+        """Both projects may look at one database: the clock of either is none of a seal's."""
+        settings.TIME_ZONE = "Asia/Dubai"
+
+        assert breaches() == []
+
     def test_does_the_sums_of_many_rows_in_pieces(self, db, monkeypatch):
         aisha = make_professional(paid=40)
         for _ in range(7):
