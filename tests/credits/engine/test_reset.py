@@ -322,7 +322,7 @@ class TestForecast:
         assert foreseen.tally == Tally(succeeded=3, granted=190, expired=50)
 
     def test_names_the_ten_largest_changes_largest_first(self):
-        amounts = [100, 99, 130, 20, 250, 0, 95, 105, 180, 60, 40, 101]
+        amounts = [100, 99, 130, 20, 0, 95, 105, 180, 60, 40, 101, 250]
         who = {amount: make_professional(free=amount) for amount in amounts}
 
         largest = self.foresee().largest
