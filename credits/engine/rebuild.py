@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from credits.engine.audit import BALANCES
@@ -95,7 +95,7 @@ def _ledger_sum(sign: int, which: Q, *, using: str) -> Coalesce:
         CreditTransaction.objects.using(using)
         .filter(professional=OuterRef("pk"))
         .values("professional")
-        .annotate(sum=Sum(Case(When(which, then=F("amount") * Value(sign)), default=Value(0))))
+        .annotate(sum=Sum(F("amount") * Value(sign), filter=which))
     )
     return Coalesce(Subquery(rows.values("sum")), 0)
 

@@ -38,6 +38,14 @@ class TestNewest:
 
         assert of_types("bonus", "spend", most=1) == [newer.pk]
 
+    def test_goes_on_where_a_stretch_can_have_no_row(self):
+        given = give(make_professional(), 50)
+        stretches = [CreditTransaction.objects.none(), CreditTransaction.objects.all()]
+
+        found = newest(stretches, 10, using="default")
+
+        assert found == [given.pk]
+
     def test_is_nothing_where_no_row_can_be(self):
         make_professional(free=50)
 

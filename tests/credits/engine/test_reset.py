@@ -216,6 +216,16 @@ class TestResetChunk:
         assert tally == Tally(succeeded=1, granted=99, notices=1)
         assert [len(resets_of(who)) for who in (first, second, third)] == [0, 1, 0]
 
+    def test_records_what_an_earlier_chunk_of_its_run_claimed_no_second_time(self):
+        first, second, third = (make_professional(free=1) for _ in range(3))
+        run = make_run(period="2026-03", as_of=MARCH)
+
+        reset(KeyRange(None, first.pk), run=run)
+        tally = reset(KeyRange(first.pk, None), run=run)
+
+        assert tally == Tally(succeeded=2, granted=198, notices=2)
+        assert [len(resets_of(who)) for who in (first, second, third)] == [1, 1, 1]
+
     def test_leaves_those_alone_who_are_not_eligible(self):
         unverified = make_professional(free=1, verification="pending")
         gone = make_professional(free=1, is_active=False)
@@ -312,7 +322,7 @@ class TestForecast:
         assert foreseen.tally == Tally(succeeded=3, granted=190, expired=50)
 
     def test_names_the_ten_largest_changes_largest_first(self):
-        amounts = [100, 99, 130, 20, 250, 0, 95, 105, 180, 60, 40, 101]
+        amounts = [100, 99, 130, 20, 0, 95, 105, 180, 60, 40, 101, 250]
         who = {amount: make_professional(free=amount) for amount in amounts}
 
         largest = self.foresee().largest

@@ -1,7 +1,7 @@
 """credits.engine.seals: what is done behind the triggers is seen, and what is honest is not."""
 
 import dataclasses
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from credits.models import (
     DaySeal,
     JobRun,
     SealMark,
+    TotalsMark,
 )
 from tests import forgeries
 from tests.books import broken_invariants
@@ -262,6 +263,13 @@ class TestCheckSeals:
         assert breaches(keys=[ANOTHER_KEY, KEY]) == []
         assert len(breaches(keys=[ANOTHER_KEY])) == 3
 
+    def test_reads_the_same_in_every_time_zone(self, life, settings):
+        """Both projects may look at one database: the clock of either is none of a seal's."""
+        settings.TIME_ZONE = "Asia/Dubai"
+        late_in_the_day = datetime(2026, 3, 5, 22, tzinfo=UTC)
+
+        assert breaches(as_of=late_in_the_day) == []
+
     def test_does_the_sums_of_many_rows_in_pieces(self, db, monkeypatch):
         aisha = make_professional(paid=40)
         for _ in range(7):
@@ -310,6 +318,19 @@ class TestSealDays:
         assert breaches() == []
         close_day(1)
         assert breaches() == []
+
+    @pytest.mark.parametrize("rows", [0, 2])
+    def test_seals_no_key_that_the_ledger_has_yet_to_reach(self, rows):
+        """As where a dump brought the totals and not the rows that they are of."""
+        for _ in range(rows):
+            make_professional(free=5)
+        count_all()
+        TotalsMark.objects.update(through=10**9)
+
+        seal = seal_days(as_of=CLOSING)
+
+        last = ROWS.order_by("pk").last()
+        assert (seal.transaction_count, seal.through) == (rows, last.pk if last else 0)
 
     def test_is_not_disturbed_by_what_may_change(self):
         make_professional(paid=9)

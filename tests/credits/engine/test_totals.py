@@ -115,6 +115,20 @@ class TestRollUp:
 
         assert TotalsMark.objects.get().through == 0
 
+    def test_is_joined_by_what_came_since(self):
+        aisha = make_professional(paid=50)
+        count_up()
+        buy(aisha, 7)
+
+        uncounted = totals()
+
+        assert uncounted == [
+            Total("2026-01", "purchase", "paid", "", 2, 57, Decimal(0)),
+            Total("2026-01", "purchase", "paid", "AED", 0, 0, Decimal(285)),
+        ]
+        count_up()
+        assert totals() == uncounted
+
     def test_counts_what_was_booked_for_an_earlier_month(self):
         aisha = make_professional(free=30, at=MARCH)
         count_up()
