@@ -166,6 +166,14 @@ class TestAcknowledging:
         assert done == [True, False]
         assert (run.acknowledged_at, run.error_summary) == (MARCH, "Passed. Acknowledged: First")
 
+    def test_is_of_one_month(self):
+        run, other = (make_run(status="missed", period=f"2026-0{month}") for month in (1, 2))
+
+        acknowledge_missed(run.pk, reason="Known", at=MARCH)
+
+        other.refresh_from_db()
+        assert (other.acknowledged_at, other.error_summary) == (None, "")
+
     @pytest.mark.parametrize("status", ["failed", "skipped", "succeeded"])
     def test_leaves_a_run_alone_that_missed_nothing(self, status: str):
         run = make_run(status=status, period="2026-02")

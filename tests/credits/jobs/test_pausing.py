@@ -17,6 +17,7 @@ from credits.jobs.running import Watch
 from credits.models import JobPause, JobRun
 from credits.notices.pacing import Pace
 from tests.factories import MARCH, make_professional, make_professionals, make_user, promise
+from tests.faults import lost_answers
 from tests.threads import Knock, Pause, threads
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +71,27 @@ class TestPause:
 
     def test_that_there_is_none_is_said_when_resumed(self):
         assert resume_job(Job.RESET, actor_id=None, at=NOON) is None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLostAnswer:
+    """It is in the database, and who asked for it never hears so."""
+
+    def test_to_a_pause_is_no_pause_of_anothers(self):
+        clerk = make_user().pk
+
+        with lost_answers() as lost:
+            made = pause_job(Job.RESET, reason="Wrong dates", actor_id=clerk, at=MARCH)
+
+        assert (len(lost), JobPause.objects.get()) == (1, made)
+
+    def test_to_its_end_is_no_lack_of_one(self):
+        made = pause()
+
+        with lost_answers() as lost:
+            ended = resume_job(Job.RESET, actor_id=None, at=NOON)
+
+        assert (len(lost), ended, ended.resumed_at, pauses()) == (1, made, NOON, {})
 
 
 @pytest.mark.django_db(transaction=True)
