@@ -24,7 +24,7 @@ from django.db import (
 from credits.engine.database import ATTEMPTS
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
-from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
+from credits.exceptions import LeaseLost, NotDue, RunAlreadyActive, RunFailed, TooManyFailures
 from credits.jobs import chunks, running
 from credits.jobs.erasing import erase_professional
 from credits.jobs.expiry import expire_credits
@@ -206,6 +206,15 @@ class TestOneActiveRun:
 
         refuse_if_active(JobRun.Job.RESET)
         assert start().status == Status.SUCCEEDED
+
+    def test_one_that_may_not_start_leaves_all_as_it_is(self, dead_process, finished):
+        dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
+
+        with pytest.raises(NotDue) as refused:
+            start(watch=Watch(may_start=lambda: False))
+
+        assert refused.value.job == JobRun.Job.RESET
+        assert (JobRun.objects.get(status=Status.RUNNING), finished) == (dead, [])
 
     def test_a_run_in_the_same_thread_is_refused_inside_another(self):
         with recorded_run(JobRun.Job.RESET, as_of=MARCH, watch=Watch()) as outer:
