@@ -984,7 +984,7 @@ class TestInterruption:
         def stumble(written: int) -> None:
             raise error
 
-        with pytest.raises(RunFailed, match=rf"failed: {words}$"):
+        with pytest.raises(RunFailed, match=rf"of {JobRun.Job.RESET} failed: {words}$"):
             reset(chunk_size=1, watch=Watch(progress=stumble))
 
         (run,) = finished

@@ -122,6 +122,16 @@ class TestOpenSharedRun:
         assert [upto for _, upto, _ in bounds[:-1]] == [after for after, _, _ in bounds[1:]]
         assert all(after == cursor for after, _, cursor in bounds)
 
+    def test_makes_the_parts_about_as_large(self, settings):
+        settings.CREDITS = {**settings.CREDITS, "CHUNK_SIZE": 4}
+        make_professionals(9)
+
+        for pk in open_reset(shards=4):
+            work_on_shard(pk)
+
+        done = JobShard.objects.order_by("number").values_list("total_count", flat=True)
+        assert list(done) == [3, 3, 3]
+
     def test_says_what_a_run_is_about(self):
         make_professionals(4)
 
@@ -673,7 +683,8 @@ class TestAnError:
             work_on_shard(only)
 
         left = shard(only)
-        assert (failed.value.number, failed.value.error) == (1, "no memory left")
+        raised = failed.value
+        assert (raised.run_id, raised.number, raised.error) == (left.run_id, 1, "no memory left")
         assert (left.status, left.error, left.attempts) == (Status.PENDING, "no memory left", 0)
         assert work_on_shard(only) == Work.CLOSED
         assert (shard(only).error, JobRun.objects.get().status) == ("", "succeeded")
