@@ -219,6 +219,14 @@ class TestSharedReset:
         assert [row.professional for row in rows.order_by("professional")] == users[2:4]
         assert shard(second).chunk_count == 1
 
+    def test_has_its_shards_done_in_any_order(self):
+        make_professionals(6)
+
+        works = [work_on_shard(pk) for pk in reversed(open_reset(shards=3))]
+
+        assert works == [Work.DONE, Work.DONE, Work.CLOSED]
+        assert reset_once_each()
+
     def test_adds_to_its_own_counts_alone(self):
         make_professionals(4)
         first, _ = open_reset()
@@ -304,7 +312,8 @@ class TestAShard:
         assert shard(only).chunk_count == 6
         assert reset_once_each()
 
-    def test_shows_a_sign_of_life_with_each_chunk_and_when_it_is_left(self, clock):
+    @pytest.mark.parametrize("chunks", [3, 4], ids=["left", "done"])
+    def test_shows_a_sign_of_life_with_each_chunk_and_when_it_is(self, clock, chunks):
         make_professionals(4)
         clock(MARCH)
         (only,) = open_reset(shards=1)
@@ -314,9 +323,10 @@ class TestAShard:
             seen.append(shard(only).heartbeat_at)
             clock(MARCH + len(seen) * LEASE)
 
-        work_on_shard(only, watch=Watch(progress=note, should_stop=lambda: len(seen) == 3))
+        work_on_shard(only, watch=Watch(progress=note, should_stop=lambda: len(seen) == chunks))
 
-        assert [*seen, shard(only).heartbeat_at] == [MARCH + it * LEASE for it in range(4)]
+        signs = [*seen, shard(only).heartbeat_at]
+        assert signs == [MARCH + it * LEASE for it in range(chunks + 1)]
 
     @pytest.mark.parametrize("database", ["there", "gone"])
     def test_that_was_interrupted_can_be_gone_on_with_at_once(self, database):
@@ -361,9 +371,10 @@ class TestAShard:
         assert lost.value.run_id == JobRun.objects.get().pk
         assert ([all_tables()], finished) == (left, [])
 
-    def test_is_not_begun_in_somebodys_transaction(self):
+    @pytest.mark.parametrize("professionals", [2, 0], ids=["with a chunk to do", "with none"])
+    def test_is_not_begun_in_somebodys_transaction(self, professionals):
         """What it did could be lost as a whole later."""
-        make_professionals(2)
+        make_professionals(professionals)
         (only,) = open_reset(shards=1)
 
         with transaction.atomic(), pytest.raises(ShardFailed, match="durable"):
