@@ -30,7 +30,7 @@ from credits.jobs.erasing import erase_professional
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Run, Watch, recorded_run, refuse_if_active
-from credits.models import CreditBalance, CreditTransaction, JobFailure, JobRun
+from credits.models import CreditBalance, CreditTransaction, JobFailure, JobRun, Notice
 from credits.signals import run_finished
 from homezy.models import User
 from tests.books import broken_invariants
@@ -159,6 +159,17 @@ class TestRecord:
 
         assert (run.total_count, run.success_count, run.error_count) == (5, 5, 0)
         assert (run.credits_granted, run.credits_expired, run.chunk_count) == (21, 6, 3)
+
+    def test_promises_the_operators_a_word_about_its_end(self, clock, settings):
+        settings.ADMINS = [("A", "a@example.com")]
+        make_professionals(1)
+        clock(LATER)
+
+        run = work_through(lambda within: Tally(1), size=1)
+
+        word = Notice.objects.get()
+        assert (word.kind, word.run, word.address) == ("run_summary", run, "a@example.com")
+        assert word.created_at == word.next_attempt_at == LATER
 
     def test_keeps_a_warning(self):
         with recorded_run(JobRun.Job.RESET, as_of=MARCH, watch=Watch()) as run:
