@@ -295,6 +295,14 @@ class TestAShard:
         assert work_on_shard(second) == Work.NOTHING
         assert reset_once_each()
 
+    def test_that_is_done_is_never_stranded(self):
+        make_professionals(4)
+        first, second = open_reset()
+        work_on_shard(first)
+
+        assert stranded_shards(as_of=timezone.now() + 2 * LEASE) == [second]
+        assert shard(first).status == Status.DONE
+
     def test_of_no_run_is_nothing(self):
         assert work_on_shard(999) == Work.NOTHING
 
@@ -700,6 +708,20 @@ class TestAnError:
         assert work_on_shard(only) == Work.CLOSED
         assert (shard(only).error, JobRun.objects.get().status) == ("", "succeeded")
         assert reset_once_each()
+
+    def test_leaves_a_shard_alone_that_another_has_by_then(self):
+        make_professionals(4)
+        (only,) = open_reset(shards=1)
+
+        def be_overtaken(written: int) -> None:
+            JobShard.objects.update(holder="other")
+            raise MemoryError
+
+        with pytest.raises(ShardFailed):
+            work_on_shard(only, watch=Watch(progress=be_overtaken))
+
+        left = shard(only)
+        assert (left.status, left.holder, left.error) == (Status.RUNNING, "other", "")
 
     def test_that_stays_makes_the_run_fail_when_the_others_are_done(self, finished):
         make_professionals(4)
