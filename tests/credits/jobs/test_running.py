@@ -1067,8 +1067,16 @@ class TestDatabaseGone:
 class TestOuterTransaction:
     def test_is_refused(self):
         """A chunk that commits nothing when it ends could be lost as a whole later."""
-        with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-            start()
+        begun = []
+
+        with (
+            pytest.raises(RuntimeError, match="durable"),
+            transaction.atomic(),
+            recorded_run(JobRun.Job.RESET, as_of=MARCH, watch=Watch()) as run,
+        ):
+            begun.append(run)
+
+        assert begun == []
 
 
 class TestRun:
