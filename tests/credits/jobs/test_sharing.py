@@ -737,6 +737,7 @@ class TestAnError:
 
         run = JobRun.objects.get()
         assert (run.status, run.success_count) == (JobRun.Status.FAILED, 2)
+        assert (finished, run.finished_at is not None) == ([run], True)
         assert run.error_summary == "Shard 1 failed: no memory left"
         assert reset_monthly_credits(as_of=MARCH).success_count == 2
         assert broken_invariants() == {}
