@@ -95,7 +95,7 @@ def acknowledge_missed(run_id: int, *, reason: str, at: datetime) -> bool:
 def _still_there(runs: list[JobRun], *, using: str) -> list[JobRun]:
     # A key alone says little: where the attempt was rolled back it may be another's by now.
     rows = JobRun.objects.using(using).in_bulk([run.pk for run in runs])
-    of_whom = attrgetter("period", "started_at", "host", "process_id")
+    of_whom = attrgetter("started_at", "host", "process_id")
     return [run for run in runs if run.pk in rows and of_whom(rows[run.pk]) == of_whom(run)]
 
 

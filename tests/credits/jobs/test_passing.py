@@ -112,7 +112,8 @@ class TestRecording:
         assert others == [[("2026-02", "missed"), ("2026-03", "missed")]]
         assert len(finished) == JobRun.objects.filter(status="missed").count() == 2
 
-    def test_tells_of_a_pause_that_the_month_ended_in(self):
+    def test_tells_of_a_pause_that_the_month_ended_in(self, settings):
+        settings.ADMINS = [("A", "a@example.com")]
         reset("2026-01")
         clerk = make_user().pk
         pause_job(JobRun.Job.RESET, reason="New amounts", actor_id=clerk, at=FEBRUARY_20)
@@ -121,6 +122,8 @@ class TestRecording:
         assert record() == [("2026-02", "skipped"), ("2026-03", "missed")]
         skipped = JobRun.objects.get(status=JobRun.Status.SKIPPED)
         assert skipped.error_summary == "Paused when the month ended: New amounts"
+        word = Notice.objects.get(kind="run_summary")
+        assert (word.run, word.created_at) == (skipped, APRIL)
 
     @pytest.mark.parametrize(
         ("job", "begins", "ends", "status"),
