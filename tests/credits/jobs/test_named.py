@@ -76,7 +76,7 @@ class TestRunJob:
 
         outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
 
-        assert outcome.ending == Ending.PAUSED
+        assert (outcome.job, outcome.ending) == (JobName.RESET, Ending.PAUSED)
         assert outcome.message == "reset_monthly_credits is paused since 2026-03-01 00:01 UTC."
 
     def test_does_what_is_due_by_the_database_whatever_the_caller_says(self, clock):
