@@ -9,6 +9,7 @@ whom it was not. Nothing is missed before the first run that this installation r
 import os
 import socket
 from datetime import datetime
+from operator import attrgetter
 
 from django.db import transaction
 from django.db.models import F, Q, TextField, Value
@@ -62,10 +63,12 @@ def record_passed_periods(*, as_of: datetime, trigger: str) -> list[JobRun]:
         with attempt, transaction.atomic(using=using):
             lock_job(JobRun.Job.RESET, using=using)
             # Asked again: another may have recorded them, or reset one by hand, meanwhile.
-            recorded = [
+            new = [
                 _recorded(period, as_of=as_of, trigger=trigger, using=using)
                 for period in passed_periods(as_of=as_of)
             ]
+            # None in a second attempt may mean that the answer to our own commit was lost.
+            recorded = new or _still_there(recorded, using=using)
     for run in recorded:
         run_finished.send_robust(sender=JobRun, run=run)
     return recorded
@@ -87,6 +90,13 @@ def acknowledge_missed(run_id: int, *, reason: str, at: datetime) -> bool:
     # One UPDATE, so of two at once the second finds nothing left to acknowledge.
     words = Concat(F("error_summary"), Value(f" Acknowledged: {reason}"), output_field=TextField())
     return bool(open_run.update(acknowledged_at=at, error_summary=words))
+
+
+def _still_there(runs: list[JobRun], *, using: str) -> list[JobRun]:
+    # A key alone says little: where the attempt was rolled back it may be another's by now.
+    rows = JobRun.objects.using(using).in_bulk([run.pk for run in runs])
+    of_whom = attrgetter("started_at", "host", "process_id")
+    return [run for run in runs if run.pk in rows and of_whom(rows[run.pk]) == of_whom(run)]
 
 
 def _recorded(period: str, *, as_of: datetime, trigger: str, using: str) -> JobRun:

@@ -57,9 +57,7 @@ _CHUNKS, _NOW = Hole("chunks"), Hole("now")
 class Run(Chunks):
     """A run under way in this process."""
 
-    def __init__(
-        self, record: JobRun, watch: Watch, *, even_if_paused: bool = False, using: str
-    ) -> None:
+    def __init__(self, record: JobRun, watch: Watch, *, even_if_paused: bool, using: str) -> None:
         super().__init__(record, watch, even_if_paused=even_if_paused, using=using)
         self._taking = Statement(self._moving_on, using=using)
         self._counting = Statement(self._adding_up, using=using)

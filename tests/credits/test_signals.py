@@ -194,6 +194,15 @@ class TestJobSignals:
         owners = [[row.professional for row in told["transactions"]] for told in (first, second)]
         assert owners == [people[:2], people[2:]]
 
+    def test_tell_of_no_row_that_another_run_wrote_at_the_same_moment(self, heard):
+        done, left = (make_professional(free=30) for _ in range(2))
+        reset_monthly_credits(as_of=MARCH, professionals=[done.pk])
+
+        reset_monthly_credits(as_of=MARCH)
+
+        owners = [[row.professional for row in told["transactions"]] for *_, told in heard]
+        assert owners == [[done], [left]]
+
     def test_reach_who_listens_to_runs_alone_from_their_start_to_their_end(self):
         told = []
 

@@ -10,9 +10,11 @@ from credits.jobs import named
 from credits.jobs.named import Ending, JobName, run_job
 from credits.jobs.notices import SendReport
 from credits.jobs.pausing import pause_job
+from credits.jobs.reset import NOBODY
 from credits.jobs.running import Watch
 from credits.models import JobPause, JobRun
 from tests.factories import AUGUST, JULY_15, MARCH, make_professional, make_run
+from tests.tampering import poison
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,7 +76,7 @@ class TestRunJob:
 
         outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
 
-        assert outcome.ending == Ending.PAUSED
+        assert (outcome.job, outcome.ending) == (JobName.RESET, Ending.PAUSED)
         assert outcome.message == "reset_monthly_credits is paused since 2026-03-01 00:01 UTC."
 
     def test_does_what_is_due_by_the_database_whatever_the_caller_says(self, clock):
@@ -105,6 +107,36 @@ class TestRunJob:
 
         assert outcome.ending == Ending.SUCCEEDED
         assert outcome.message == "Sent 0, failed 0, parked 0 notices."
+
+
+@pytest.mark.django_db
+class TestWhatBecameOfARun:
+    def test_is_told_with_its_warning(self):
+        outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
+
+        assert outcome.ending == Ending.SUCCEEDED
+        assert outcome.message.endswith(f"total 0, succeeded 0, failed 0, credits +0. {NOBODY}")
+
+    def test_is_told_without_what_the_database_said_of_a_row(self):
+        poison(make_professional())
+
+        outcome = run_job(JobName.RESET, as_of=MARCH, trigger="http")
+
+        assert outcome.ending == Ending.PARTIAL
+        assert outcome.message.endswith("total 1, succeeded 0, failed 1, credits +0.")
+
+
+class TestWhatBecameOfTheSeal:
+    def test_is_told_and_that_it_was_there_already(self, settings):
+        settings.CREDITS = settings.CREDITS | {"SEAL_KEY": "testing-only-testing-only-testing-only"}
+        make_professional(free=5)
+
+        first, second = (run_job(JobName.SEALING, as_of=MARCH, trigger="http") for _ in range(2))
+
+        assert (first.job, first.ending) == (JobName.SEALING, Ending.SUCCEEDED)
+        assert first.message == "Sealed 2026-02-28: 1 transactions."
+        told = (JobName.SEALING, Ending.SUCCEEDED, "The day before was sealed already.", None)
+        assert second == named.Outcome(*told)
 
 
 def send_report(**counts):

@@ -3,15 +3,19 @@
 import os
 import socket
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from django.db import connections
 
 from credits.jobs.passing import acknowledge_missed, passed_periods, record_passed_periods
 from credits.jobs.pausing import pause_job, resume_job
 from credits.models import JobRun, Notice
 from credits.notices.composing import compose
 from credits.signals import run_finished
-from tests.factories import MARCH, make_professional, make_run, make_user
+from tests.factories import MARCH, MOMENT, make_professional, make_run, make_user
+from tests.faults import lost_answers, passing_error, raise_as_django
+from tests.threads import threads
 
 pytestmark = pytest.mark.django_db
 
@@ -79,7 +83,37 @@ class TestRecording:
         assert record() == []
         assert record(APRIL + timedelta(days=20)) == []
 
-    def test_tells_of_a_pause_that_the_month_ended_in(self):
+    @pytest.mark.django_db(transaction=True)
+    def test_is_told_of_though_the_answer_to_the_commit_is_lost(self, finished):
+        reset("2026-01")
+
+        with lost_answers() as lost:
+            recorded = record()
+
+        assert (len(lost), recorded) == (1, [("2026-02", "missed"), ("2026-03", "missed")])
+        assert [run.period for run in finished] == ["2026-02", "2026-03"]
+        assert JobRun.objects.filter(status="missed").count() == 2
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_told_of_by_who_was_quicker_where_ours_was_rolled_back(self, finished):
+        reset("2026-01")
+        own, others = connections["default"], []
+
+        def be_too_late() -> None:
+            del own.commit
+            own.rollback()
+            with threads() as started:
+                others.append(started.start(partial(record, APRIL + MOMENT)).result())
+            raise_as_django(passing_error())
+
+        own.commit = be_too_late
+        assert record() == []
+
+        assert others == [[("2026-02", "missed"), ("2026-03", "missed")]]
+        assert len(finished) == JobRun.objects.filter(status="missed").count() == 2
+
+    def test_tells_of_a_pause_that_the_month_ended_in(self, settings):
+        settings.ADMINS = [("A", "a@example.com")]
         reset("2026-01")
         clerk = make_user().pk
         pause_job(JobRun.Job.RESET, reason="New amounts", actor_id=clerk, at=FEBRUARY_20)
@@ -88,6 +122,8 @@ class TestRecording:
         assert record() == [("2026-02", "skipped"), ("2026-03", "missed")]
         skipped = JobRun.objects.get(status=JobRun.Status.SKIPPED)
         assert skipped.error_summary == "Paused when the month ended: New amounts"
+        word = Notice.objects.get(kind="run_summary")
+        assert (word.run, word.created_at) == (skipped, APRIL)
 
     @pytest.mark.parametrize(
         ("job", "begins", "ends", "status"),
@@ -165,6 +201,14 @@ class TestAcknowledging:
         run.refresh_from_db()
         assert done == [True, False]
         assert (run.acknowledged_at, run.error_summary) == (MARCH, "Passed. Acknowledged: First")
+
+    def test_is_of_one_month(self):
+        run, other = (make_run(status="missed", period=f"2026-0{month}") for month in (1, 2))
+
+        acknowledge_missed(run.pk, reason="Known", at=MARCH)
+
+        other.refresh_from_db()
+        assert (other.acknowledged_at, other.error_summary) == (None, "")
 
     @pytest.mark.parametrize("status", ["failed", "skipped", "succeeded"])
     def test_leaves_a_run_alone_that_missed_nothing(self, status: str):

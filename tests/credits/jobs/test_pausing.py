@@ -11,12 +11,14 @@ from credits.exceptions import AlreadyPaused, JobPaused
 from credits.jobs import chunks
 from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import send_notices
-from credits.jobs.pausing import pause_job, pause_of, pauses, resume_job
+from credits.jobs.pausing import pause_job, pause_of, pauses, resume_job, who_paused
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Watch
 from credits.models import JobPause, JobRun
 from credits.notices.pacing import Pace
+from homezy.models import User
 from tests.factories import MARCH, make_professional, make_professionals, make_user, promise
+from tests.faults import lost_answers
 from tests.threads import Knock, Pause, threads
 
 pytestmark = pytest.mark.django_db
@@ -68,8 +70,35 @@ class TestPause:
 
         assert refused.value.by == "somebody who is gone"
 
+    def test_names_who_made_it_though_users_have_no_address(self, monkeypatch):
+        monkeypatch.setattr(User, "EMAIL_FIELD", "mail")
+        made = pause()
+
+        assert who_paused(made) == str(made.paused_by)
+
     def test_that_there_is_none_is_said_when_resumed(self):
         assert resume_job(Job.RESET, actor_id=None, at=NOON) is None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLostAnswer:
+    """It is in the database, and who asked for it never hears so."""
+
+    def test_to_a_pause_is_no_pause_of_anothers(self):
+        clerk = make_user().pk
+
+        with lost_answers() as lost:
+            made = pause_job(Job.RESET, reason="Wrong dates", actor_id=clerk, at=MARCH)
+
+        assert (len(lost), JobPause.objects.get()) == (1, made)
+
+    def test_to_its_end_is_no_lack_of_one(self):
+        made = pause()
+
+        with lost_answers() as lost:
+            ended = resume_job(Job.RESET, actor_id=None, at=NOON)
+
+        assert (len(lost), ended, ended.resumed_at, pauses()) == (1, made, NOON, {})
 
 
 @pytest.mark.django_db(transaction=True)

@@ -24,13 +24,13 @@ from django.db import (
 from credits.engine.database import ATTEMPTS
 from credits.engine.keys import KeyRange
 from credits.engine.tally import Tally
-from credits.exceptions import LeaseLost, RunAlreadyActive, RunFailed, TooManyFailures
+from credits.exceptions import LeaseLost, NotDue, RunAlreadyActive, RunFailed, TooManyFailures
 from credits.jobs import chunks, running
 from credits.jobs.erasing import erase_professional
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.running import Run, Watch, recorded_run, refuse_if_active
-from credits.models import CreditBalance, CreditTransaction, JobFailure, JobRun
+from credits.models import CreditBalance, CreditTransaction, JobFailure, JobRun, Notice
 from credits.signals import run_finished
 from homezy.models import User
 from tests.books import broken_invariants
@@ -160,6 +160,17 @@ class TestRecord:
         assert (run.total_count, run.success_count, run.error_count) == (5, 5, 0)
         assert (run.credits_granted, run.credits_expired, run.chunk_count) == (21, 6, 3)
 
+    def test_promises_the_operators_a_word_about_its_end(self, clock, settings):
+        settings.ADMINS = [("A", "a@example.com")]
+        make_professionals(1)
+        clock(LATER)
+
+        run = work_through(lambda within: Tally(1), size=1)
+
+        word = Notice.objects.get()
+        assert (word.kind, word.run, word.address) == ("run_summary", run, "a@example.com")
+        assert word.created_at == word.next_attempt_at == LATER
+
     def test_keeps_a_warning(self):
         with recorded_run(JobRun.Job.RESET, as_of=MARCH, watch=Watch()) as run:
             run.warn("Nobody is there.")
@@ -206,6 +217,15 @@ class TestOneActiveRun:
 
         refuse_if_active(JobRun.Job.RESET)
         assert start().status == Status.SUCCEEDED
+
+    def test_one_that_may_not_start_leaves_all_as_it_is(self, dead_process, finished):
+        dead = make_run(process_id=dead_process, heartbeat_at=running.timezone.now())
+
+        with pytest.raises(NotDue) as refused:
+            start(watch=Watch(may_start=lambda: False))
+
+        assert refused.value.job == JobRun.Job.RESET
+        assert (JobRun.objects.get(status=Status.RUNNING), finished) == (dead, [])
 
     def test_a_run_in_the_same_thread_is_refused_inside_another(self):
         with recorded_run(JobRun.Job.RESET, as_of=MARCH, watch=Watch()) as outer:
@@ -975,7 +995,7 @@ class TestInterruption:
         def stumble(written: int) -> None:
             raise error
 
-        with pytest.raises(RunFailed, match=rf"failed: {words}$"):
+        with pytest.raises(RunFailed, match=rf"of {JobRun.Job.RESET} failed: {words}$"):
             reset(chunk_size=1, watch=Watch(progress=stumble))
 
         (run,) = finished
@@ -1047,8 +1067,16 @@ class TestDatabaseGone:
 class TestOuterTransaction:
     def test_is_refused(self):
         """A chunk that commits nothing when it ends could be lost as a whole later."""
-        with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-            start()
+        begun = []
+
+        with (
+            pytest.raises(RuntimeError, match="durable"),
+            transaction.atomic(),
+            recorded_run(JobRun.Job.RESET, as_of=MARCH, watch=Watch()) as run,
+        ):
+            begun.append(run)
+
+        assert begun == []
 
 
 class TestRun:

@@ -122,6 +122,16 @@ class TestOpenSharedRun:
         assert [upto for _, upto, _ in bounds[:-1]] == [after for after, _, _ in bounds[1:]]
         assert all(after == cursor for after, _, cursor in bounds)
 
+    def test_makes_the_parts_about_as_large(self, settings):
+        settings.CREDITS = {**settings.CREDITS, "CHUNK_SIZE": 4}
+        make_professionals(9)
+
+        for pk in open_reset(shards=4):
+            work_on_shard(pk)
+
+        done = JobShard.objects.order_by("number").values_list("total_count", flat=True)
+        assert list(done) == [3, 3, 3]
+
     def test_says_what_a_run_is_about(self):
         make_professionals(4)
 
@@ -209,6 +219,14 @@ class TestSharedReset:
         assert [row.professional for row in rows.order_by("professional")] == users[2:4]
         assert shard(second).chunk_count == 1
 
+    def test_has_its_shards_done_in_any_order(self):
+        make_professionals(6)
+
+        works = [work_on_shard(pk) for pk in reversed(open_reset(shards=3))]
+
+        assert works == [Work.DONE, Work.DONE, Work.CLOSED]
+        assert reset_once_each()
+
     def test_adds_to_its_own_counts_alone(self):
         make_professionals(4)
         first, _ = open_reset()
@@ -277,6 +295,14 @@ class TestAShard:
         assert work_on_shard(second) == Work.NOTHING
         assert reset_once_each()
 
+    def test_that_is_done_is_never_stranded(self):
+        make_professionals(4)
+        first, second = open_reset()
+        work_on_shard(first)
+
+        assert stranded_shards(as_of=timezone.now() + 2 * LEASE) == [second]
+        assert shard(first).status == Status.DONE
+
     def test_of_no_run_is_nothing(self):
         assert work_on_shard(999) == Work.NOTHING
 
@@ -294,7 +320,8 @@ class TestAShard:
         assert shard(only).chunk_count == 6
         assert reset_once_each()
 
-    def test_shows_a_sign_of_life_with_each_chunk_and_when_it_is_left(self, clock):
+    @pytest.mark.parametrize("chunks", [3, 4], ids=["left", "done"])
+    def test_shows_a_sign_of_life_with_each_chunk_and_when_it_is(self, clock, chunks):
         make_professionals(4)
         clock(MARCH)
         (only,) = open_reset(shards=1)
@@ -304,9 +331,10 @@ class TestAShard:
             seen.append(shard(only).heartbeat_at)
             clock(MARCH + len(seen) * LEASE)
 
-        work_on_shard(only, watch=Watch(progress=note, should_stop=lambda: len(seen) == 3))
+        work_on_shard(only, watch=Watch(progress=note, should_stop=lambda: len(seen) == chunks))
 
-        assert [*seen, shard(only).heartbeat_at] == [MARCH + it * LEASE for it in range(4)]
+        signs = [*seen, shard(only).heartbeat_at]
+        assert signs == [MARCH + it * LEASE for it in range(chunks + 1)]
 
     @pytest.mark.parametrize("database", ["there", "gone"])
     def test_that_was_interrupted_can_be_gone_on_with_at_once(self, database):
@@ -351,9 +379,10 @@ class TestAShard:
         assert lost.value.run_id == JobRun.objects.get().pk
         assert ([all_tables()], finished) == (left, [])
 
-    def test_is_not_begun_in_somebodys_transaction(self):
+    @pytest.mark.parametrize("professionals", [2, 0], ids=["with a chunk to do", "with none"])
+    def test_is_not_begun_in_somebodys_transaction(self, professionals):
         """What it did could be lost as a whole later."""
-        make_professionals(2)
+        make_professionals(professionals)
         (only,) = open_reset(shards=1)
 
         with transaction.atomic(), pytest.raises(ShardFailed, match="durable"):
@@ -673,11 +702,26 @@ class TestAnError:
             work_on_shard(only)
 
         left = shard(only)
-        assert (failed.value.number, failed.value.error) == (1, "no memory left")
+        raised = failed.value
+        assert (raised.run_id, raised.number, raised.error) == (left.run_id, 1, "no memory left")
         assert (left.status, left.error, left.attempts) == (Status.PENDING, "no memory left", 0)
         assert work_on_shard(only) == Work.CLOSED
         assert (shard(only).error, JobRun.objects.get().status) == ("", "succeeded")
         assert reset_once_each()
+
+    def test_leaves_a_shard_alone_that_another_has_by_then(self):
+        make_professionals(4)
+        (only,) = open_reset(shards=1)
+
+        def be_overtaken(written: int) -> None:
+            JobShard.objects.update(holder="other")
+            raise MemoryError
+
+        with pytest.raises(ShardFailed):
+            work_on_shard(only, watch=Watch(progress=be_overtaken))
+
+        left = shard(only)
+        assert (left.status, left.holder, left.error) == (Status.RUNNING, "other", "")
 
     def test_that_stays_makes_the_run_fail_when_the_others_are_done(self, finished):
         make_professionals(4)
@@ -693,6 +737,7 @@ class TestAnError:
 
         run = JobRun.objects.get()
         assert (run.status, run.success_count) == (JobRun.Status.FAILED, 2)
+        assert (finished, run.finished_at is not None) == ([run], True)
         assert run.error_summary == "Shard 1 failed: no memory left"
         assert reset_monthly_credits(as_of=MARCH).success_count == 2
         assert broken_invariants() == {}
