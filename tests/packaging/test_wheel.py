@@ -146,7 +146,7 @@ def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return place
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestWheel:
     def test_holds_the_package_and_nothing_else(self, wheel: Path):
         names = zipfile.ZipFile(wheel).namelist()
@@ -189,7 +189,7 @@ class TestWheel:
         )
 
 
-@pytest.mark.engine("postgresql")
+@pytest.mark.engine("sqlite")
 class TestAProjectOfItsOwn:
     def test_is_content(self, project: Project):
         assert project.manage("check") == "System check identified no issues (0 silenced).\n"
