@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +22,12 @@ class BalanceKey(models.OneToOneField):  # type: ignore[type-arg]  # generic in 
         """Return the type of the user's own key, and of a number on SQLite that of its rows."""
         kind: str | None = super().db_type(connection)
         return "integer" if connection.vendor == "sqlite" and kind == "bigint" else kind
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """Return the key for the database; nobody is refused, for whom SQLite would take a number."""
+        if value is None:
+            raise IntegrityError("A balance is somebody's: its professional is missing.")
+        return super().get_db_prep_save(value, connection)
 
 
 class CreditBalance(models.Model):

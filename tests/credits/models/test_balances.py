@@ -23,6 +23,16 @@ class TestCreditBalance:
         balance.refresh_from_db()
         assert (balance.total, balance.lifetime_earned, balance.last_reset_period) == (0, 0, "")
 
+    def test_is_somebodys(self):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            CreditBalance.objects.create()
+
+    @pytest.mark.engine("sqlite")
+    def test_is_found_in_its_table_and_in_no_index_beside_it(self):
+        plan = CreditBalance.objects.filter(pk=1).explain()
+
+        assert "USING INTEGER PRIMARY KEY" in plan
+
     @pytest.mark.parametrize(
         "columns",
         [
