@@ -24,7 +24,7 @@ class BalanceKey(models.OneToOneField):  # type: ignore[type-arg]  # generic in 
         return "integer" if connection.vendor == "sqlite" and kind == "bigint" else kind
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
-        """Return the key for the database; nobody is refused, for whom SQLite would take a number."""
+        """Refuse nobody, whom SQLite would give a number; return the key as it is stored."""
         if value is None:
             raise IntegrityError("A balance is somebody's: its professional is missing.")
         return super().get_db_prep_save(value, connection)
