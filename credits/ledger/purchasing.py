@@ -43,6 +43,7 @@ def purchase(
         price: what was paid for all of them, in ``currency``, two decimals.
         currency: three capital letters, as ``AED``.
         payment_reference: the payment's own id; it is the idempotency key.
+        metadata: anything that JSON can say, by name; it can not be erased.
 
     Raises:
         IdempotencyKeyReused: the reference was booked with another amount, price or professional.
@@ -101,7 +102,9 @@ def grant_bonus(
     Args:
         amount: whole credits, at least 1.
         expires_at: of a paid bonus; six calendar months after ``at`` if not given.
-        description: generated text, never what a person typed: it can not be erased.
+        description: generated text of at most 200 characters, never what a person typed: it can
+            not be erased.
+        metadata: anything that JSON can say, by name; like the description it can not be erased.
         reason: why, in a person's words; kept apart from the ledger, where it can be erased.
         actor_id: the user who answers for it; nobody where a program gives.
 

@@ -29,7 +29,9 @@ def spend(
     Args:
         amount: whole credits, at least 1.
         at: the moment of the spend; a lot that expires at it is no longer used.
-        description: generated text, never what a person typed: it can not be erased.
+        description: generated text of at most 200 characters, never what a person typed: it can
+            not be erased.
+        metadata: anything that JSON can say, by name; like the description it can not be erased.
 
     Returns:
         One transaction for each pool that gave something, the free one first.
