@@ -282,10 +282,10 @@ def _end(*, using: str) -> int:
 def offenders(*, using: str) -> str:
     """Return the query for the totals that are not what the counted rows add up to."""
     counted = _SUMMED.format(parts=_counted(f"{{id}} <= {_MARK}", using=using))
-    turned = """
+    turned = f"""
         SELECT period, transaction_type, credit_type, currency, -count, -amount, -price
-        FROM ({}) counted
-    """.format(counted.replace("ORDER BY 1, 2, 3, 4", ""))
+        FROM ({counted}) counted
+    """
     # Rounded: SQLite adds decimals up as floating-point numbers.
     kind = connections[using].ops.quote_name("type")
     return f"""
