@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import connection, models, transaction
+from django.db import DatabaseError, connection, models, transaction
 
 from credits.engine import triggers
 from credits.models import CreditAllocation, CreditBalance, CreditTransaction, DaySeal, JobRun
@@ -127,6 +127,23 @@ class TestInstall:
         triggers.install(using="default")
 
         assert triggers.missing(using="default") == []
+
+    def test_puts_back_what_refuses_an_edit_and_lets_a_lot_be_drawn(self):
+        lot = buy(make_professional(), 5)
+        triggers.drop(using="default")
+
+        triggers.install(using="default")
+
+        assert triggers.see_replaced_rows(using="default")
+        execute("UPDATE credits_credittransaction SET remaining_amount = 4")
+        for edit in (
+            "UPDATE credits_credittransaction SET amount = 6",
+            "DELETE FROM credits_credittransaction",
+        ):
+            with pytest.raises(DatabaseError, match="append-only"):
+                execute(edit)
+        lot.refresh_from_db()
+        assert (lot.amount, lot.remaining_amount) == (5, 4)
 
     def test_waits_for_the_tables(self, monkeypatch):
         triggers.drop(using="default")
