@@ -112,6 +112,17 @@ class TestAChangeBehindTheTriggers:
             f"{SECOND}: seal 2 does not fit the rows: allocations 1, sealed 2; the digest differs",
         ]
 
+    @pytest.mark.engine("sqlite")
+    def test_is_seen_where_it_is_of_no_kind_that_a_column_has(self, life):
+        """SQLite keeps bytes in a column of text."""
+        with guards_down(), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE credits_credittransaction SET description = x'00ff'"
+                " WHERE id = (SELECT MIN(id) FROM credits_credittransaction)"
+            )
+
+        assert breaches() == [f"{FIRST_DIFFERS}the digest differs"]
+
     def test_is_not_put_right_by_another_seal(self, life):
         with guards_down():
             forgeries.another_story(*life)
