@@ -45,19 +45,15 @@ def empty_tables() -> None:
 def empty_on_mariadb(tables: list[str]) -> None:
     """Leave no row of these tables; the triggers, and what else guards them, stay."""
     guarded = {model._meta.db_table for model in triggers.CHANGEABLE}
-    with connection.cursor() as cursor:
-        cursor.execute("SET foreign_key_checks = 0")
-        try:
-            for table in tables:
-                if table not in guarded:
-                    cursor.execute(f"DELETE FROM {table}")
-                    continue
-                # No trigger sees it. It takes the time of a hundred DELETEs, so only where needed.
-                cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
-                if cursor.fetchone():
-                    cursor.execute(f"TRUNCATE {table}")
-        finally:
-            cursor.execute("SET foreign_key_checks = 1")
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        for table in tables:
+            if table not in guarded:
+                cursor.execute(f"DELETE FROM {table}")
+                continue
+            # No trigger sees it. It takes the time of a hundred DELETEs, so only where needed.
+            cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
+            if cursor.fetchone():
+                cursor.execute(f"TRUNCATE {table}")
 
 
 def empty_if_anything_stayed() -> None:

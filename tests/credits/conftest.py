@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,12 @@ def no_counting(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_seals(settings: Any) -> None:
     """Do without a key to seal with: then no seal falls due."""
     settings.CREDITS = settings.CREDITS | {"SEAL_KEY": ""}
+
+
+@pytest.fixture
+def broken_template(settings: Any, tmp_path: Path) -> None:
+    """A template of a reset's mail, of the project's own, that Django cannot read."""
+    (tmp_path / "credits/notices").mkdir(parents=True)
+    (tmp_path / "credits/notices/reset.txt").write_text("{% nosuch %}")
+    (engine,) = settings.TEMPLATES
+    settings.TEMPLATES = [engine | {"DIRS": [tmp_path]}]

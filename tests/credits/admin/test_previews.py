@@ -1,7 +1,5 @@
 """credits.admin.previews: a mail is seen before anybody gets it."""
 
-from pathlib import Path
-
 import pytest
 from django.contrib.auth.models import Permission
 from django.core import mail
@@ -66,14 +64,8 @@ class TestPage:
 
         assert "No credits of theirs have expired so far." in page.content.decode()
 
-    def test_says_that_a_template_of_the_project_is_broken(
-        self, operator: Client, settings, tmp_path: Path
-    ):
-        (tmp_path / "credits/notices").mkdir(parents=True)
-        (tmp_path / "credits/notices/reset.txt").write_text("{% nosuch %}")
-        (engine,) = settings.TEMPLATES
-        settings.TEMPLATES = [engine | {"DIRS": [tmp_path]}]
-
+    @pytest.mark.usefixtures("broken_template")
+    def test_says_that_a_template_of_the_project_is_broken(self, operator: Client):
         page = operator.get(PAGE, {"kind": "reset"})
 
         assert "A template of credits/notices/reset.* cannot be used" in page.content.decode()

@@ -82,12 +82,8 @@ class TestPreviewCreditNotice:
         assert refused.value.returncode == 1
         assert "No credits expire any more" in str(refused.value)
 
-    def test_says_when_a_template_of_the_project_is_broken(self, settings, tmp_path: Path):
-        (tmp_path / "credits/notices").mkdir(parents=True)
-        (tmp_path / "credits/notices/reset.txt").write_text("{% nosuch %}")
-        (engine,) = settings.TEMPLATES
-        settings.TEMPLATES = [engine | {"DIRS": [tmp_path]}]
-
+    @pytest.mark.usefixtures("broken_template")
+    def test_says_when_a_template_of_the_project_is_broken(self, tmp_path: Path):
         with pytest.raises(CommandError) as refused:
             call_command("preview_credit_notice", "reset", output=str(tmp_path))
 
