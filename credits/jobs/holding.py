@@ -37,7 +37,8 @@ class Hold:
         if now + LEASE - self._until < LEASE / 3:
             return
         self._is_ours = self._move(now + LEASE)
-        self._until = now + LEASE
+        if self._is_ours:
+            self._until = now + LEASE
 
     def release(self) -> None:
         """Let the next one in at once."""

@@ -75,7 +75,7 @@ class TestAHold:
         assert (bool(hold), held_until()) == (True, moments[-1] + LEASE)
 
     def test_that_was_lost_is_left_to_who_has_it(self):
-        lost = Hold(JOB, clock=clock(MARCH, MARCH + LEASE + MINUTE))
+        lost = Hold(JOB, clock=clock(MARCH, MARCH + LEASE))
         Hold(JOB, clock=clock(MARCH + LEASE))
 
         lost.renew()
