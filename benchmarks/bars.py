@@ -83,8 +83,9 @@ def _of_engine(results: Results, engine: str, most: int) -> Iterator[Verdict]:
             )
     yield from _of_memory(results, engine)
     if figure := _largest(results, engine, "latency", most):
-        ratio = figure.extra["reset p99"] / figure.extra["quiet p99"]
-        yield _at_most(figure, "p99 during a reset, times its quiet value", ratio, P99)
+        for name, what in (("reset", "a reset"), ("nice", "one with `NICE_RATIO`")):
+            ratio = figure.extra[f"{name} p99"] / figure.extra["quiet p99"]
+            yield _at_most(figure, f"p99 during {what}, times its quiet value", ratio, P99)
 
 
 def _of_memory(results: Results, engine: str) -> Iterator[Verdict]:

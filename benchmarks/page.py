@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks.bars import ENGINES, MEGABYTE, judge
 from benchmarks.plot import svg
 from benchmarks.results import Figure, Results
+from benchmarks.traffic import PHASES
 
 BEGIN = "<!-- Written by `make bench`, from here … -->"
 END = "<!-- … to here. -->"
@@ -142,9 +143,12 @@ def _traffic(results: Results) -> Iterator[str]:
             assert figure is not None
             told = " / ".join(
                 f"{1000 * figure.extra[name]:.1f}"
-                for name in ("quiet p50", "quiet p99", "reset p50", "reset p99")
+                for name in (f"{when} {share}" for when in PHASES for share in ("p50", "p99"))
             )
-            rows.append(f"| {engine} | {size:,} | p50 / p99 in quiet, in a reset, ms | {told} |")
+            rows.append(
+                f"| {engine} | {size:,} | p50 / p99 in quiet, in a reset, in one with"
+                f" `NICE_RATIO`, ms | {told} |"
+            )
         for size in results.sizes(engine, "spends"):
             ours, least = (results.find(engine, size, "spends", way) for way in ("job", "floor"))
             assert ours is not None

@@ -38,6 +38,12 @@ class CreditsSettings:
     chunk_size: int = 5_000
     """Professionals (reset) or lots (expiry) changed by one database transaction."""
 
+    nice_ratio: int = 0
+    """
+    How many times as long as a chunk took its job rests before the next. With 9 a job leaves spends
+    nine tenths of the time, and takes ten times as long.
+    """
+
     lease_seconds: int = 300
     """Seconds without a sign of life after which another process may take a run over."""
 
@@ -120,6 +126,7 @@ _LEAST = {
     "purchase_validity_months": 1,
     "refund_grace_days": 1,
     "chunk_size": 1,
+    "nice_ratio": 0,
     "lease_seconds": 1,
     "shards": 0,
     "min_credits_to_warn": 1,

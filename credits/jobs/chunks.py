@@ -23,6 +23,7 @@ from credits.engine.keys import EVERYBODY, KeyRange
 from credits.engine.tally import Tally
 from credits.exceptions import LeaseLost, TooManyFailures
 from credits.jobs.pausing import pause_of
+from credits.jobs.resting import Rest
 from credits.models import CreditTransaction, JobFailure, JobRun, TransactionType
 from credits.models.balances import ProfessionalId
 from credits.signals import credits_expired, credits_reset
@@ -112,6 +113,7 @@ class Chunks(ABC):
         self.watch = watch
         self._even_if_paused = even_if_paused
         self._asked_at = time.monotonic()
+        self._rest = Rest()
         self._chunks = chunks
         self._written = 0
         self._failed = 0
@@ -151,6 +153,7 @@ class Chunks(ABC):
             TooManyFailures: nobody succeeded and too many failed.
         """
         for piece in ranges(keys, size=size, within=within):
+            self._rest.take()
             if self.watch.should_stop() or self._was_paused():
                 raise Stopped
             self._do(keys, piece, act)

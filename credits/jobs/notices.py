@@ -20,6 +20,7 @@ from credits.engine.notices import expiring_lots, warnings
 from credits.engine.statements import Statement
 from credits.jobs.due import late_jobs
 from credits.jobs.pausing import pause_of, refuse_if_paused
+from credits.jobs.resting import Rest
 from credits.jobs.running import Watch
 from credits.models import JobPause, JobRun, Notice
 from credits.notices.handing_over import Mailer
@@ -149,6 +150,7 @@ def stage_expiry_warnings(*, as_of: datetime) -> int:
     """
     settings = get_settings()
     using = ledger_database()
+    rest = Rest()
     promised = 0
     for lead in settings.expiry_warning_days:
         owners = expiring_lots(as_of=as_of, lead=lead, using=using).values_list(
@@ -161,6 +163,7 @@ def stage_expiry_warnings(*, as_of: datetime) -> int:
             using=using,
         )
         for within in ranges(owners, size=settings.chunk_size):
+            rest.take()
             for attempt in attempts(using=using):
                 with attempt, transaction.atomic(using=using):
                     count = promise.done(within)

@@ -25,6 +25,7 @@ class TestProblems:
             "PURCHASE_VALIDITY_MONTHS": 1,
             "REFUND_GRACE_DAYS": 1,
             "CHUNK_SIZE": 1,
+            "NICE_RATIO": 0,
             "LEASE_SECONDS": 1,
         }
 
@@ -136,6 +137,11 @@ class TestProblems:
                 id="no mail address",
             ),
             pytest.param(
+                {"NICE_RATIO": -1},
+                'CREDITS["NICE_RATIO"] must be at least 0, not -1.',
+                id="less than no rest",
+            ),
+            pytest.param(
                 {"LEASE_SECONDS": 0},
                 'CREDITS["LEASE_SECONDS"] must be at least 1, not 0.',
                 id="no lease",
@@ -166,6 +172,7 @@ class TestGetSettings:
             purchase_validity_months=6,
             refund_grace_days=30,
             chunk_size=5_000,
+            nice_ratio=0,
             lease_seconds=300,
         )
 
