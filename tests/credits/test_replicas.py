@@ -60,6 +60,7 @@ from tests.factories import (
     undo,
     use,
 )
+from tests.faults import lost_answers
 from tests.tampering import poison
 
 pytestmark = pytest.mark.django_db
@@ -186,3 +187,24 @@ class TestReads:
     @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
     def test_of_the_ledger_are_where_it_is_written(self, market, act):
         act(market)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestLostAnswers:
+    """Whether a commit arrived is asked where it was sent: the replica may not have it yet."""
+
+    @pytest.mark.parametrize(
+        "reset",
+        [
+            pytest.param(lambda m: reset_monthly_credits(as_of=MARCH), id="of a run"),
+            pytest.param(reset_together, id="of a run by several workers"),
+        ],
+    )
+    def test_are_looked_for_where_they_were_written(self, market, reset):
+        # The answer to every first attempt is lost; the second ends with a COMMIT as well.
+        with lost_answers(range(1, 99, 2)) as lost:
+            reset(market)
+
+        run = JobRun.objects.using("default").get(period="2026-03")
+        assert len(lost) >= 3
+        assert (run.status, run.success_count) == (JobRun.Status.SUCCEEDED, 1)
