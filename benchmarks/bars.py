@@ -62,11 +62,15 @@ def _of_engine(results: Results, engine: str, most: int) -> Iterator[Verdict]:
             few = f"{figure.rounds} rounds of {least}" if figure.rounds < least else ""
             yield _at_most(figure, "times the floor", figure.ratio, limits[engine], few)
     if figure := _largest(results, engine, "reset", most):
-        if loop := _loop_of(results, figure):
-            faster = loop.microseconds / figure.microseconds
+        together = results.find(engine, figure.size, "reset", "workers")
+        loop = _loop_of(results, figure)
+        for ours, how in ((figure, ""), (together, ", with two workers")):
+            if loop is None or ours is None:
+                continue
+            faster = loop.microseconds / ours.microseconds
             yield Verdict(
                 engine,
-                f"reset of {figure.size:,}: faster than one by one",
+                f"reset of {figure.size:,}: faster than one by one{how}",
                 f"{faster:.0f}x",
                 f">= {FASTER_THAN_LOOP:.0f}x",
                 faster >= FASTER_THAN_LOOP,

@@ -14,6 +14,9 @@ WRITERS = ("reset", "expiry-1", "expiry-5", "warnings", "reset-notices")
 RIVALLED = ("reset", "expiry-5", "warnings", "reset-notices")
 """Those that are also done in bulk and one by one."""
 
+SHARED = ("reset", "expiry-5")
+"""Those that several workers may share; on PostgreSQL alone, where it helps."""
+
 MOST = {"bulk": 10_000, "loop": 2_000}
 """Rows that the other ways do; what a million would take is computed from these."""
 
@@ -47,6 +50,10 @@ def _work(
             )
         pairs.append((taken["floor"], taken["job"]))
     yield from paired(engine, size, work, pairs)
+    if engine.key == "postgresql" and work in SHARED:
+        together = taken_by(engine, "workers", work, verify=True)
+        least = statistics.median(floor.seconds for floor, _ in pairs)
+        yield figure_of(engine, size, work, "workers", [together], ratio=together.seconds / least)
     for way in ("bulk", "loop"):
         if with_rivals and work in RIVALLED:
             yield figure_of(engine, size, work, way, [taken_by(engine, way, work)])
@@ -56,7 +63,7 @@ def taken_by(engine: Engine, way: str, work: str, *, verify: bool = False) -> Ta
     """Do a work once on a fresh copy."""
     with fresh_copy(engine) as copy:
         taken = ask(engine, copy, way, work)
-        if verify and way == "job":
+        if verify and way != "floor":
             manage(engine, copy, "verify_credits", "-v0")
         return taken
 

@@ -14,7 +14,10 @@ from credits.engine.statements import Compiled, Statement
 from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import stage_expiry_warnings
 from credits.jobs.reset import reset_monthly_credits
+from credits.jobs.workers import run_with_workers
 from credits.models import CreditBalance, JobRun
+
+WORKERS = 2
 
 
 def reset(as_of: datetime) -> int:
@@ -25,6 +28,16 @@ def reset(as_of: datetime) -> int:
 def expire(as_of: datetime) -> int:
     """Write off what is due."""
     return expire_credits(as_of=as_of).success_count
+
+
+def reset_together(as_of: datetime) -> int:
+    """Reset the month with several workers."""
+    return run_with_workers(JobRun.Job.RESET, as_of=as_of, workers=WORKERS).success_count
+
+
+def expire_together(as_of: datetime) -> int:
+    """Write off what is due with several workers."""
+    return run_with_workers(JobRun.Job.EXPIRY, as_of=as_of, workers=WORKERS).success_count
 
 
 def stage_reset_notices(as_of: datetime) -> int:
@@ -70,3 +83,9 @@ DOINGS: dict[str, Callable[[datetime], int]] = {
     "reset-notices": stage_reset_notices,
     "verify": verify,
 }
+
+TOGETHER: dict[str, Callable[[datetime], int]] = {
+    "reset": reset_together,
+    "expiry-5": expire_together,
+}
+"""Those that several workers may share."""

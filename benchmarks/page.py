@@ -29,6 +29,7 @@ HEAD = "| engine | professionals | | seconds | µs each | times the floor | memo
 WAYS = {
     "floor": "floor",
     "job": "**our job**",
+    "workers": "our job with two workers",
     "again": "our job again, nothing to do",
     "bulk": "bulk ORM ¹",
     "loop": "one by one ¹",

@@ -88,6 +88,13 @@ def job(work: str) -> Taken:
     return Taken(**(asdict(taken) | {"again": time.perf_counter() - begun}))
 
 
+def workers(work: str) -> Taken:
+    """Do a work as this project does, with several workers."""
+    from benchmarks.ours import TOGETHER
+
+    return timed(lambda: TOGETHER[work](_as_of(work)))
+
+
 def rival(way: str, work: str, most: int) -> Taken:
     """Do a part of a work in another way."""
     from benchmarks.rivals import WAYS
@@ -119,7 +126,7 @@ def _as_of(work: str) -> datetime:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("way", choices=["floor", "job", "bulk", "loop"])
+    parser.add_argument("way", choices=["floor", "job", "workers", "bulk", "loop"])
     parser.add_argument("work", choices=floors.WORKS)
     parser.add_argument("--most", type=int, default=10**9)
     options = parser.parse_args()
@@ -131,6 +138,8 @@ def main() -> None:
         django.setup()
         if options.way == "job":
             taken = job(options.work)
+        elif options.way == "workers":
+            taken = workers(options.work)
         else:
             taken = rival(options.way, options.work, options.most)
     print(json.dumps(asdict(taken)))  # noqa: T201

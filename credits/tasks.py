@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from celery import shared_task
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.utils import timezone
 
 from credits.conf import get_settings
@@ -126,11 +126,5 @@ def share(job: JobRun.Job, *, shards: int) -> None:
 
 
 def _shards() -> int:
-    """
-    Return in how many parts to share a run.
-
-    SQLite has one writer, whom more cannot help; on MariaDB those of one run wait for each other.
-    """
-    if not connections[ledger_database()].features.has_select_for_no_key_update:
-        return 1
-    return get_settings().shards
+    """Return in how many parts to share a run."""
+    return get_settings().shards if sharing.can_be_shared() else 1

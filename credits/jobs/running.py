@@ -40,6 +40,7 @@ __all__ = [
     "Run",
     "Watch",
     "close",
+    "finish",
     "in_one_line",
     "recorded_run",
     "refuse_if_active",
@@ -144,17 +145,17 @@ def recorded_run(
             yield Run(record, watch, even_if_paused=even_if_paused, using=using)
         except Stopped:
             status = JobRun.Status.INTERRUPTED
-        _finish(record, status, using=using)
+        finish(record, status, using=using)
     except LeaseLost:
         raise
     except Exception as error:
         # Where the database itself is gone the record stays open until its lease runs out.
         with suppress(DatabaseError):
-            _finish(record, JobRun.Status.FAILED, summary=in_one_line(error), using=using)
+            finish(record, JobRun.Status.FAILED, summary=in_one_line(error), using=using)
         raise RunFailed(job=job, run_id=record.pk, error=in_one_line(error)) from error
     except BaseException:
         with suppress(DatabaseError):
-            _finish(record, JobRun.Status.INTERRUPTED, using=using)
+            finish(record, JobRun.Status.INTERRUPTED, using=using)
         raise
     finally:
         _started_here.discard(record.pk)
@@ -245,7 +246,13 @@ def _insert(
     return dead
 
 
-def _finish(record: JobRun, status: JobRun.Status, *, summary: str = "", using: str) -> None:
+def finish(record: JobRun, status: JobRun.Status, *, summary: str = "", using: str) -> None:
+    """
+    Record a run's end, promise the mail about it, and tell who listens.
+
+    Raises:
+        LeaseLost: another process closed it.
+    """
     now = timezone.now()
     for attempt in attempts(using=using):
         with attempt, transaction.atomic(using=using, durable=True):

@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -49,6 +49,15 @@ _GIVEN_UP = f"Its worker died {ATTEMPTS} times in a row before a chunk was done.
 _held_here: set[str] = set()
 
 
+def can_be_shared() -> bool:
+    """
+    Say whether several workers do a run sooner than one.
+
+    SQLite has one writer, whom more cannot help; on MariaDB those of one run wait for each other.
+    """
+    return connections[ledger_database()].features.has_select_for_no_key_update
+
+
 def open_shared_run(
     job: JobRun.Job, *, as_of: datetime, period: str = "", shards: int, trigger: str
 ) -> JobRun:
@@ -70,7 +79,7 @@ def open_shared_run(
     if job == JobRun.Job.RESET:
         period = period or period_of(as_of)
     run = JobRun(job=job, as_of=as_of, period=period, trigger=trigger)
-    keys = _plan_of(run).keys
+    keys = plan_of(run).keys
     count = retried(keys.count, using=using)
     if not count and job == JobRun.Job.RESET:
         run.error_summary = NOBODY
@@ -146,7 +155,7 @@ def _do(work: Shard) -> Work:
     try:
         if shard.attempts > ATTEMPTS:
             return work.end(JobShard.Status.FAILED, error=_GIVEN_UP)
-        work.go_through(_plan_of(shard.run))
+        work.go_through(plan_of(shard.run))
         return work.end(JobShard.Status.DONE)
     except Stopped:
         work.release()
@@ -208,7 +217,7 @@ def _is_at_work(shard: JobShard, now: datetime) -> bool:
     return is_held(shard, is_ours=shard.holder in _held_here, now=now)
 
 
-def _plan_of(run: JobRun) -> Plan:
+def plan_of(run: JobRun) -> Plan:
     if run.job == JobRun.Job.RESET:
         return plan_reset(period=run.period)
     return plan_expiry(as_of=run.as_of)

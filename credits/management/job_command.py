@@ -31,6 +31,8 @@ from credits.exceptions import (
     RunFailed,
 )
 from credits.jobs.running import Watch
+from credits.jobs.sharing import can_be_shared
+from credits.jobs.workers import MOST_WORKERS, run_with_workers
 from credits.management import arguments
 from credits.management.job_report import JobReport
 from credits.management.output import Output
@@ -69,6 +71,7 @@ class Order:
     """Who or what asked; the run keeps it."""
 
     even_if_paused: bool
+    workers: int
     again: str
     """The command that goes on where this one ends."""
 
@@ -122,7 +125,7 @@ class JobCommand(ExplainedCommand):
         raise NotImplementedError
 
     def run_job(self, order: Order, watch: Watch) -> JobRun:
-        """Do the job."""
+        """Do the job, with one worker."""
         raise NotImplementedError
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -142,6 +145,9 @@ class JobCommand(ExplainedCommand):
         parser.add_argument("--limit", metavar="N", help="At most N professionals.")
         parser.add_argument(
             "--chunk-size", metavar="N", help="About so many rows to a database transaction."
+        )
+        parser.add_argument(
+            "--workers", metavar="N", help="Share the whole run among N threads; on PostgreSQL."
         )
         parser.add_argument(
             "--json", action="store_true", help="Print one JSON document instead of sentences."
@@ -180,7 +186,7 @@ class JobCommand(ExplainedCommand):
         with stop_on_signals(report.say) as stop:
             watch = Watch(found=report.found, progress=report.progress, should_stop=stop.is_set)
             try:
-                run = self.run_job(order, watch)
+                run = self._do(order, watch)
             except RunAlreadyActive as error:
                 raise CommandError(str(error), returncode=EXIT_ALREADY_ACTIVE) from error
             except JobPaused as error:
@@ -193,6 +199,18 @@ class JobCommand(ExplainedCommand):
         report.run(run, exit_code=code, message=message)
         if code:
             raise CommandError(message, returncode=code)
+
+    def _do(self, order: Order, watch: Watch) -> JobRun:
+        if order.workers == 1:
+            return self.run_job(order, watch)
+        return run_with_workers(
+            self.report_class.job,
+            as_of=order.as_of,
+            period=order.period,
+            workers=order.workers,
+            trigger=order.trigger,
+            watch=watch,
+        )
 
     def _outcome(self, run: JobRun, order: Order) -> tuple[int, str]:
         if run.status == JobRun.Status.PARTIAL:
@@ -226,6 +244,7 @@ class JobCommand(ExplainedCommand):
             chunk_size=arguments.whole_number("--chunk-size", options["chunk_size"]),
             trigger=arguments.trigger(options["trigger"]),
             even_if_paused=options["even_if_paused"],
+            workers=_workers(options),
             again=self._again(options, period),
         )
 
@@ -237,13 +256,34 @@ class JobCommand(ExplainedCommand):
         words = ["manage.py", self.__module__.rpartition(".")[2]]
         if period:
             words += ["--period", period]
-        for name in ("as_of", "professional", "limit", "chunk_size"):
+        for name in ("as_of", "professional", "limit", "chunk_size", "workers"):
             given = options[name] or []
             for value in [given] if isinstance(given, str) else given:
                 words += [f"--{name.replace('_', '-')}", value]
         if options["even_if_paused"]:
             words.append("--even-if-paused")
         return shlex.join(words)
+
+
+def _workers(options: dict[str, Any]) -> int:
+    workers = arguments.whole_number("--workers", options["workers"]) or 1
+    if workers == 1:
+        return 1
+    if workers > MOST_WORKERS:
+        raise arguments.bad_argument(
+            f"--workers: {workers:,} are too many; {MOST_WORKERS} at most."
+        )
+    for name in ("professional", "limit", "chunk_size", "even_if_paused"):
+        if options[name]:
+            option = name.replace("_", "-")
+            raise arguments.bad_argument(
+                f"--workers: they share a whole run; leave --{option} out."
+            )
+    if not can_be_shared():
+        raise arguments.bad_argument(
+            "--workers: more than 1 help on PostgreSQL alone; leave it out."
+        )
+    return workers
 
 
 def database_refused(error: DatabaseError) -> str:

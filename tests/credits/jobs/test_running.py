@@ -322,7 +322,7 @@ class TestTakeOver:
     def test_of_a_run_that_ended_here_comes_at_once(self, monkeypatch):
         """Its end could not be recorded, because the database was gone."""
         with monkeypatch.context() as patch:
-            patch.setattr(running, "_finish", lambda *_, **__: None)
+            patch.setattr(running, "finish", lambda *_, **__: None)
             ended = start()
 
         assert self._is_taken_over(ended)

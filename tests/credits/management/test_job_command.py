@@ -27,7 +27,7 @@ from tests.factories import (
     make_run,
     make_user,
 )
-from tests.tampering import POISON, poison
+from tests.tampering import POISON, mend, poison
 
 JOBS = pytest.mark.parametrize("job", ["reset_monthly_credits", "expire_credits"])
 
@@ -39,6 +39,18 @@ BAD_WORDS = [
     pytest.param(["--limit", ""], "--limit: “” is not a whole number", id="a blank limit"),
     pytest.param(["--chunk-size", "-5"], "--chunk-size: “-5” is not a whole", id="chunk size -5"),
     pytest.param(["--chunk-size", ""], "--chunk-size: “” is not a whole", id="a blank chunk size"),
+    pytest.param(["--workers", "0"], "--workers: “0” is not a whole number", id="no workers"),
+    pytest.param(["--workers", "33"], "--workers: 33 are too many; 32 at most", id="a crowd"),
+    pytest.param(
+        ["--workers", "2", "--limit", "3"],
+        "--workers: they share a whole run; leave --limit out",
+        id="workers on a part",
+    ),
+    pytest.param(
+        ["--workers", "2", "--even-if-paused"],
+        "--workers: they share a whole run; leave --even-if-paused out",
+        id="workers on a paused job",
+    ),
     pytest.param(["--professional", "405"], "there is no user “405”", id="unknown id"),
     pytest.param(["--professional", "x@y"], "there is no user “x@y”", id="unknown address"),
     pytest.param(["--professional", ""], "there is no user “”", id="a blank professional"),
@@ -209,7 +221,7 @@ class TestHelp:
 
         for option in ("--dry-run", "--as-of MOMENT", "--professional EMAIL|ID", "--limit N"):
             assert option in text
-        for option in ("--chunk-size N", "--json"):
+        for option in ("--chunk-size N", "--workers N", "--json"):
             assert option in text
         assert ("--period YYYY-MM" in text) == (job == "reset_monthly_credits")
 
@@ -315,7 +327,7 @@ class TestExitCodes:
         def lose(record, *args, **kwargs):
             raise LeaseLost(run_id=record.pk)
 
-        monkeypatch.setattr(running, "_finish", lose)
+        monkeypatch.setattr(running, "finish", lose)
 
         answer = manage(job)
 
@@ -393,6 +405,50 @@ def in_a_thread(manage, job):
         return manage(job)
     finally:
         connection.close()
+
+
+@JOBS
+class TestWorkers:
+    @pytest.mark.engine("postgresql")
+    @pytest.mark.django_db(transaction=True)
+    def test_share_the_run(self, manage, crowd, job, settings):
+        settings.CREDITS = settings.CREDITS | {"CHUNK_SIZE": 2}
+
+        answer = manage(job, "--workers", "2", "--trigger", "cron")
+
+        run = JobRun.objects.get()
+        assert answer.code == 0
+        assert answer.out.splitlines()[0].startswith("Found 5 ")
+        assert "completed: total 5, succeeded 5, failed 0, " in answer.out
+        assert (run.success_count, run.trigger, run.shards.count()) == (5, "cron", 3)
+        assert broken_invariants() == {}
+
+    @pytest.mark.engine("postgresql")
+    @pytest.mark.django_db(transaction=True)
+    def test_go_on_as_they_began(self, manage, crowd, job):
+        poison(crowd[1])
+
+        answer = manage(job, "--workers", "2")
+
+        mend()
+        assert answer.code == 3
+        assert answer.err.endswith(" --workers 2\n")
+
+    @pytest.mark.parametrize(
+        "engine",
+        [
+            pytest.param("sqlite", marks=pytest.mark.engine("sqlite")),
+            pytest.param("mariadb", marks=pytest.mark.engine("mariadb")),
+        ],
+    )
+    def test_are_refused_where_they_do_not_help(self, manage, crowd, job, engine):
+        answer = manage(job, "--workers", "2")
+
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err == (
+            "CommandError: --workers: more than 1 help on PostgreSQL alone; leave it out.\n"
+        )
+        assert not JobRun.objects.exists()
 
 
 class TestProgress:
