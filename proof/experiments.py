@@ -26,8 +26,9 @@ def _kill_storm(plan: Plan, engine: str) -> Iterable[Finding]:
     from proof.kill_scenes import SCENES
     from proof.kill_storm import storm
 
-    kills = -(-plan.kills // len(SCENES))
-    for kind in SCENES:
+    kinds = [scene for scene in SCENES if scene.engine in {"", engine}]
+    kills = -(-plan.kills // len(kinds))
+    for kind in kinds:
         yield storm(kind, kills=kills, control_kills=25, seed=plan.seed)
 
 

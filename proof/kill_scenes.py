@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from django.utils import timezone
+
 from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import send_notices, stage_expiry_warnings
 from credits.jobs.reset import reset_monthly_credits
-from credits.models import CreditBalance, CreditTransaction, Notice, TransactionType
+from credits.jobs.workers import run_with_workers
+from credits.models import CreditBalance, CreditTransaction, JobRun, Notice, TransactionType
 from credits.periods import period_of
 from homezy.models import User
 from proof import file_mail, naive
@@ -39,6 +42,8 @@ class Scene:
     """One job and its naive twin, over professionals to whom things happen between two runs."""
 
     name = ""
+    engine = ""
+    """The one it is for; empty where it is for all."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -97,6 +102,20 @@ class Reset(Scene):
         if others := CreditBalance.objects.exclude(free_credits=100).count():
             found.append(f"{others} balances are not 100")
         return found
+
+
+class SharedReset(Reset):
+    name = "kills among workers"
+    engine = "postgresql"
+
+    def act(self) -> None:
+        run_with_workers(JobRun.Job.RESET, as_of=self.now, workers=2)
+
+    def act_again(self) -> None:
+        # Later: a run whose workers are dead is taken over when its lease is over.
+        runs = JobRun.objects.filter(status=JobRun.Status.RUNNING)
+        runs.update(heartbeat_at=timezone.now() - timedelta(days=1))
+        self.act()
 
 
 class Expiry(Scene):
@@ -203,4 +222,4 @@ class Sending(Scene):
         return found
 
 
-SCENES: tuple[type[Scene], ...] = (Reset, Expiry, Warn, Sending)
+SCENES: tuple[type[Scene], ...] = (Reset, SharedReset, Expiry, Warn, Sending)

@@ -33,7 +33,15 @@ STEP = 8
 """Of a job's points every eighth; ``make proof`` takes all."""
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(
+            scene, id=scene.name, marks=pytest.mark.engine(scene.engine) if scene.engine else ()
+        )
+        for scene in SCENES
+    ],
+)
 def test_a_killed_job_is_done_by_the_next(scene):
     # Its control needs luck at so few kills; that of the crash points needs none.
     finding = storm(scene, kills=KILLS, control_kills=0, seed=SEED)
