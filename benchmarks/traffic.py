@@ -31,7 +31,7 @@ RESET_AT = datetime.fromisoformat("2026-11-01T00:01:00+00:00")
 NICE_RESET_AT = datetime.fromisoformat("2026-12-01T00:01:00+00:00")
 
 NICELY: dict[str, dict[str, int]] = {
-    "postgresql": {"limit": 200_000},
+    "postgresql": {"limit": 100_000},
     # One writer: a spend waits for the chunk at hand, whoever it is about.
     "sqlite": {"limit": 5_000, "CHUNK_SIZE": 100},
 }

@@ -40,7 +40,7 @@ PAUSE = 0.02
 MOST = 2.0
 
 NICE_RATIO = 9
-SHARE = 5
+SHARE = 10
 """Of so many professionals one is reset with rests, which takes ten times as long."""
 
 A_MILLION = 1_000_000

@@ -15,7 +15,7 @@ from threading import Event, Lock
 
 from django.db import DatabaseError, connections
 
-from credits.engine.database import ledger_database
+from credits.engine.database import ledger_database, retried
 from credits.engine.keys import EVERYBODY
 from credits.exceptions import LeaseLost, RunFailed, ShardFailed
 from credits.jobs.chunks import Watch
@@ -68,7 +68,7 @@ def run_with_workers(
     try:
         watch.found(plan_of(run).look(EVERYBODY).found)
         _Crew(run, watch, using=using).work(workers)
-        run.refresh_from_db(using=using)
+        retried(lambda: run.refresh_from_db(using=using), using=using)
         if run.status == JobRun.Status.RUNNING:
             finish(run, JobRun.Status.INTERRUPTED, using=using)
     except LeaseLost:
@@ -93,7 +93,7 @@ class _Crew:
         shards = JobShard.objects.using(using).filter(run=run).order_by("number")
         self._watch = watch
         self._left: SimpleQueue[int] = SimpleQueue()
-        for shard_id in shards.values_list("pk", flat=True):
+        for shard_id in retried(lambda: list(shards.values_list("pk", flat=True)), using=using):
             self._left.put(shard_id)
         self._stop = Event()
         self._telling = Lock()
