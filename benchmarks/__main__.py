@@ -64,15 +64,15 @@ def _measured(options: argparse.Namespace) -> Iterator[results.Results]:
                 versions.append(engine.version())
                 sizes = [*options.sizes, *([10_000_000] if options.ten_million else [])]
                 for size in sizes:
-                    figures = measure(
+                    for figure in measure(
                         engine,
                         size,
                         works=["reset"] if size > max(SIZES) else options.only or list(WORKS),
                         rounds=options.rounds,
                         is_largest=size == max(options.sizes),
-                        tell=_tell,
-                    )
-                    yield results.measured_now(figures, versions=versions, command=_command())
+                    ):
+                        _tell(figure)
+                        yield results.measured_now([figure], versions=versions, command=_command())
         except PostgreSQLUnavailable as error:
             raise SystemExit(str(error)) from error
 

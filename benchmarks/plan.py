@@ -1,6 +1,6 @@
 """What is measured at which size, and how often: a whole run within forty minutes."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.bars import FEW_ROUNDS
@@ -37,69 +37,57 @@ def measure(
     works: list[str],
     rounds: int | None,
     is_largest: bool,
-    tell: Callable[[Figure], None],
-) -> list[Figure]:
+) -> Iterator[Figure]:
     """
-    Measure works at one size, and leave no database behind.
+    Measure works at one size, and leave no database behind; yield each figure when it is there.
 
     Args:
         rounds: of floor and job; without it as many as the bars want.
         is_largest: whether this is the size that traffic is measured at.
     """
-    found: list[Figure] = []
-
-    def note(figure: Figure) -> None:
-        tell(figure)
-        found.append(figure)
-
     writers = [work for work in WRITERS if work in works]
     if writers or "room" in works:
-        _measure_shallow(engine, size, writers, works, rounds, note, is_largest=is_largest)
+        yield from _shallow(engine, size, writers, works, rounds, is_largest=is_largest)
     if any(work in works for work in DEEP):
-        _measure_deep(engine, size, works, rounds, note, is_largest=is_largest)
+        yield from _deep(engine, size, works, rounds, is_largest=is_largest)
     if "import" in works and size <= MOST_IMPORTED:
-        for figure in measure_import(engine, size, rounds=rounds or FEW_ROUNDS):
-            note(figure)
-    return found
+        yield from measure_import(engine, size, rounds=rounds or FEW_ROUNDS)
 
 
-def _measure_shallow(
+def _shallow(
     engine: Engine,
     size: int,
     writers: list[str],
     works: list[str],
     rounds: int | None,
-    note: Callable[[Figure], None],
     *,
     is_largest: bool,
-) -> None:
+) -> Iterator[Figure]:
     seed(engine, size)
     is_huge = size > 1_000_000
-    for figure in measure_writers(
+    yield from measure_writers(
         engine,
         size,
         writers,
         rounds=1 if is_huge else rounds,
         with_rivals=size <= MOST_LOOPED,
-    ):
-        note(figure)
+    )
     if "room" in works and is_largest:
         with fresh_copy(engine) as copy:
             for work in ("reset", "expiry-5", "warnings"):
                 ask(engine, copy, "job", work)
-            note(room(engine, size, copy))
+            yield room(engine, size, copy)
     engine.drop("seed")
 
 
-def _measure_deep(
+def _deep(
     engine: Engine,
     size: int,
     works: list[str],
     rounds: int | None,
-    note: Callable[[Figure], None],
     *,
     is_largest: bool,
-) -> None:
+) -> Iterator[Figure]:
     # Nothing is copied: to verify changes nothing, and the reset comes last.
     seed(engine, size, moves=MOVES, name="deep")
     if "verify" in works:
@@ -107,13 +95,11 @@ def _measure_deep(
         for _ in range(rounds or FEW_ROUNDS):
             scan = ask(engine, "deep", "floor", "verify")
             pairs.append((replace(scan, rows=size), ask(engine, "deep", "job", "verify")))
-        for figure in paired(engine, size, "verify", pairs):
-            note(figure)
+        yield from paired(engine, size, "verify", pairs)
     if "spends" in works and is_largest and engine.key == "postgresql":
-        for figure in measure_spends(
+        yield from measure_spends(
             engine, size, "deep", seconds=TRAFFIC_SECONDS / 2, rounds=FEW_ROUNDS
-        ):
-            note(figure)
+        )
     if "latency" in works and is_largest:
-        note(measure_latency(engine, size, "deep", seconds=TRAFFIC_SECONDS))
+        yield measure_latency(engine, size, "deep", seconds=TRAFFIC_SECONDS)
     engine.drop("deep")

@@ -22,7 +22,10 @@ class Figure:
 
     work: str
     way: str
-    """``floor``, ``job``, ``again`` (the job with nothing left to do), ``bulk`` or ``loop``."""
+    """
+    ``floor``, ``job``, ``workers`` (the job with two), ``again`` (the job with nothing left to do),
+    ``bulk`` or ``loop``.
+    """
 
     rounds: int
     rows: int
