@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from credits.exceptions import JobPaused, LeaseLost, RunAlreadyActive, RunFailed, ShardFailed
@@ -176,10 +177,13 @@ class TestRunWithWorkers:
 
         monkeypatch.setattr(Shard, "go_through", sometimes)
 
-        with pytest.raises(RunFailed, match="Shard 2 failed: No more memory"):
+        with pytest.raises(RunFailed) as failed:
             reset()
 
         run = JobRun.objects.get()
+        assert str(failed.value) == (
+            f"Run {run.pk} of reset_monthly_credits failed: Shard 2 failed: No more memory"
+        )
         assert (run.status, run.success_count) == (Status.FAILED, 7)
         assert broken_invariants() == {}
 
@@ -187,10 +191,23 @@ class TestRunWithWorkers:
         make_professionals(9)
         monkeypatch.setattr(workers, "work_on_shard", fail(OSError("Gone\nfor good")))
 
-        with pytest.raises(RunFailed, match="Gone$"):
+        with pytest.raises(RunFailed) as failed:
             reset()
 
-        assert JobRun.objects.get().status == Status.FAILED
+        run = JobRun.objects.get()
+        assert str(failed.value) == f"Run {run.pk} of reset_monthly_credits failed: Gone"
+        assert (run.status, run.error_summary) == (Status.FAILED, "Gone")
+
+    @pytest.mark.parametrize(
+        ("error", "told"), [(OSError("Gone"), RunFailed), (KeyboardInterrupt(), KeyboardInterrupt)]
+    )
+    def test_says_why_though_its_end_cannot_be_recorded(self, error, told, monkeypatch):
+        make_professionals(3)
+        monkeypatch.setattr(workers, "work_on_shard", fail(error))
+        monkeypatch.setattr(workers, "finish", fail(OperationalError("The server is gone")))
+
+        with pytest.raises(told):
+            reset()
 
     def test_is_left_to_whoever_took_it_over(self, monkeypatch):
         make_professionals(9)
