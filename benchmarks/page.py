@@ -129,7 +129,8 @@ def _row(figure: Figure, title: str) -> str:
         ratio = f"{figure.ratio:.2%} of the first"
     memory = f"{figure.memory / MEGABYTE:.0f} MB" if figure.memory else "–"
     written = f"{figure.written / MEGABYTE:,.0f} MB" if figure.written else "–"
-    rounds = f" ({figure.rounds} rounds)" if figure.way == "job" else ""
+    several = "s" if figure.rounds > 1 else ""
+    rounds = f" ({figure.rounds} round{several})" if figure.way == "job" else ""
     return (
         f"| {figure.engine} | {figure.size:,} | {title}{rounds} | {figure.seconds:,.2f} |"
         f" {figure.microseconds:,.1f} | {ratio} | {memory} | {written} |"
