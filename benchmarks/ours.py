@@ -30,14 +30,10 @@ def expire(as_of: datetime) -> int:
     return expire_credits(as_of=as_of).success_count
 
 
-def reset_together(as_of: datetime) -> int:
-    """Reset the month with several workers."""
-    return run_with_workers(JobRun.Job.RESET, as_of=as_of, workers=WORKERS).success_count
-
-
-def expire_together(as_of: datetime) -> int:
-    """Write off what is due with several workers."""
-    return run_with_workers(JobRun.Job.EXPIRY, as_of=as_of, workers=WORKERS).success_count
+def together(work: str, as_of: datetime) -> int:
+    """Do one of the jobs with several workers."""
+    job = JobRun.Job.RESET if work == "reset" else JobRun.Job.EXPIRY
+    return run_with_workers(job, as_of=as_of, workers=WORKERS).success_count
 
 
 def stage_reset_notices(as_of: datetime) -> int:
@@ -83,9 +79,3 @@ DOINGS: dict[str, Callable[[datetime], int]] = {
     "reset-notices": stage_reset_notices,
     "verify": verify,
 }
-
-TOGETHER: dict[str, Callable[[datetime], int]] = {
-    "reset": reset_together,
-    "expiry-5": expire_together,
-}
-"""Those that several workers may share."""

@@ -90,9 +90,9 @@ def job(work: str) -> Taken:
 
 def workers(work: str) -> Taken:
     """Do a work as this project does, with several workers."""
-    from benchmarks.ours import TOGETHER
+    from benchmarks.ours import together
 
-    return timed(lambda: TOGETHER[work](_as_of(work)))
+    return timed(lambda: together(work, _as_of(work)))
 
 
 def rival(way: str, work: str, most: int) -> Taken:

@@ -40,6 +40,7 @@ PAUSE = 0.02
 MOST = 2.0
 
 NICE_RATIO = 9
+RESTED = f"NICE_RATIO {NICE_RATIO}"
 SHARE = 10
 """Of so many professionals one is reset with rests, which takes ten times as long."""
 
@@ -76,13 +77,13 @@ def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
         )
     times = {
         "quiet": quiet,
-        f"NICE_RATIO {NICE_RATIO}": nice,
+        RESTED: nice,
         "chunked": chunked,
         "at once": at_once,
         "busy processor": beside,
     }
     p99 = {name: percentile(each, 99) for name, each in times.items()}
-    ratio = p99[f"NICE_RATIO {NICE_RATIO}"] / p99["quiet"]
+    ratio = p99[RESTED] / p99["quiet"]
     complaints = [] if ratio <= MOST else [f"p99 is {ratio:.1f} times its quiet value"]
     if professionals >= A_MILLION and (few := min(len(quiet), len(nice))) < FEWEST:
         complaints.append(f"{few} spends are too few to tell the 99th of a hundred")

@@ -7,6 +7,7 @@ from django.db import connection
 
 from credits.engine.audit import invariants
 from credits.models import CreditTransaction
+from homezy.models import User
 
 
 def broken_invariants() -> dict[str, int]:
@@ -19,6 +20,13 @@ def broken_invariants() -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT name, offenders FROM ({counts}) counted WHERE offenders > 0", ())
         return dict(cursor.fetchall())
+
+
+def reset_once_each() -> bool:
+    """Say whether every user was reset, and nobody twice."""
+    rows = CreditTransaction.objects.filter(transaction_type="monthly_reset")
+    owners = list(rows.order_by("professional").values_list("professional", flat=True))
+    return owners == list(User.objects.order_by("pk").values_list("pk", flat=True))
 
 
 def all_tables() -> dict[str, list[tuple[Any, ...]]]:

@@ -41,6 +41,7 @@ __all__ = [
     "Watch",
     "close",
     "finish",
+    "finished_on_error",
     "in_one_line",
     "recorded_run",
     "refuse_if_active",
@@ -141,24 +142,38 @@ def recorded_run(
     )
     status = JobRun.Status.SUCCEEDED
     try:
-        try:
-            yield Run(record, watch, even_if_paused=even_if_paused, using=using)
-        except Stopped:
-            status = JobRun.Status.INTERRUPTED
-        finish(record, status, using=using)
+        with finished_on_error(record, using=using):
+            try:
+                yield Run(record, watch, even_if_paused=even_if_paused, using=using)
+            except Stopped:
+                status = JobRun.Status.INTERRUPTED
+            finish(record, status, using=using)
+    finally:
+        _started_here.discard(record.pk)
+
+
+@contextmanager
+def finished_on_error(record: JobRun, *, using: str) -> Iterator[None]:
+    """
+    Record the end of a run that is under way where the block raises.
+
+    Raises:
+        RunFailed: the block raised; its error is the cause.
+        LeaseLost: another process took the run over; its record is left to that process.
+    """
+    try:
+        yield
     except LeaseLost:
         raise
     except Exception as error:
         # Where the database itself is gone the record stays open until its lease runs out.
         with suppress(DatabaseError):
             finish(record, JobRun.Status.FAILED, summary=in_one_line(error), using=using)
-        raise RunFailed(job=job, run_id=record.pk, error=in_one_line(error)) from error
+        raise RunFailed(job=record.job, run_id=record.pk, error=in_one_line(error)) from error
     except BaseException:
         with suppress(DatabaseError):
             finish(record, JobRun.Status.INTERRUPTED, using=using)
         raise
-    finally:
-        _started_here.discard(record.pk)
 
 
 def start(

@@ -13,13 +13,12 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
 
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from credits.engine.database import ledger_database, retried
-from credits.engine.keys import EVERYBODY
-from credits.exceptions import LeaseLost, RunFailed, ShardFailed
+from credits.exceptions import RunFailed, ShardFailed
 from credits.jobs.chunks import Watch
-from credits.jobs.running import finish, in_one_line
+from credits.jobs.running import finish, finished_on_error
 from credits.jobs.sharing import open_shared_run, plan_of, work_on_shard
 from credits.models import JobRun, JobShard
 
@@ -65,22 +64,12 @@ def run_with_workers(
     run = open_shared_run(
         job, as_of=as_of, period=period, shards=SHARDS_EACH * workers, trigger=trigger
     )
-    try:
-        watch.found(plan_of(run).look(EVERYBODY).found)
+    with finished_on_error(run, using=using):
+        watch.found(retried(plan_of(run).keys.count, using=using))
         _Crew(run, watch, using=using).work(workers)
         retried(lambda: run.refresh_from_db(using=using), using=using)
         if run.status == JobRun.Status.RUNNING:
             finish(run, JobRun.Status.INTERRUPTED, using=using)
-    except LeaseLost:
-        raise
-    except Exception as error:
-        with suppress(DatabaseError):
-            finish(run, JobRun.Status.FAILED, summary=in_one_line(error), using=using)
-        raise RunFailed(job=job, run_id=run.pk, error=in_one_line(error)) from error
-    except BaseException:
-        with suppress(DatabaseError):
-            finish(run, JobRun.Status.INTERRUPTED, using=using)
-        raise
     if run.status == JobRun.Status.FAILED:
         raise RunFailed(job=job, run_id=run.pk, error=run.error_summary)
     return run

@@ -8,20 +8,8 @@ from credits.jobs.expiry import expire_credits
 from credits.jobs.notices import stage_expiry_warnings
 from credits.jobs.reset import reset_monthly_credits
 from credits.jobs.resting import Rest
+from tests.clocks import SleepClock
 from tests.factories import APRIL, make_lot_holders
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.rests: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.rests.append(round(seconds, 6))
-        self.now += seconds
 
 
 class TestRest:
@@ -39,14 +27,14 @@ class TestRest:
     )
     def test_is_so_many_times_as_long_as_the_work_before_it(self, wanted, rests, settings):
         settings.CREDITS = settings.CREDITS | wanted
-        clock = Clock()
+        clock = SleepClock()
         rest = Rest(monotonic=clock.monotonic, sleep=clock.sleep)
 
         for seconds in (0.5, 2.0):
             clock.now += seconds
             rest.take()
 
-        assert clock.rests == rests
+        assert clock.slept == rests
 
 
 @pytest.fixture

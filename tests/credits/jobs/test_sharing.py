@@ -34,7 +34,7 @@ from credits.models import (
     JobShard,
 )
 from homezy.models import User, Verification
-from tests.books import all_tables, broken_invariants
+from tests.books import all_tables, broken_invariants, reset_once_each
 from tests.factories import (
     APRIL,
     LEASE,
@@ -71,13 +71,6 @@ def open_reset(*, shards: int = 2) -> list[int]:
 
 def shard(pk: int) -> JobShard:
     return JobShard.objects.get(pk=pk)
-
-
-def reset_once_each() -> bool:
-    """Say whether every user was reset, and nobody twice."""
-    rows = CreditTransaction.objects.filter(transaction_type="monthly_reset")
-    owners = list(rows.order_by("professional").values_list("professional", flat=True))
-    return owners == list(User.objects.order_by("pk").values_list("pk", flat=True))
 
 
 def pause(job: str) -> None:

@@ -8,15 +8,14 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from credits.exceptions import JobPaused, LeaseLost, RunAlreadyActive, RunFailed, ShardFailed
-from credits.jobs import chunks, workers
+from credits.jobs import chunks, running, workers
 from credits.jobs.pausing import pause_job
 from credits.jobs.reset import NOBODY, reset_monthly_credits
 from credits.jobs.running import Watch
 from credits.jobs.shards import Shard
 from credits.jobs.workers import run_with_workers
-from credits.models import CreditTransaction, JobPause, JobRun
-from homezy.models import User
-from tests.books import all_tables, broken_invariants
+from credits.models import JobPause, JobRun
+from tests.books import all_tables, broken_invariants, reset_once_each
 from tests.factories import (
     APRIL,
     LEASE,
@@ -39,13 +38,6 @@ reset = partial(run_with_workers, JobRun.Job.RESET, as_of=MARCH, workers=2)
 @pytest.fixture(autouse=True)
 def small_chunks(settings: Any) -> None:
     settings.CREDITS = {**settings.CREDITS, "CHUNK_SIZE": 2}
-
-
-def reset_once_each() -> bool:
-    """Say whether every user was reset, and nobody twice."""
-    rows = CreditTransaction.objects.filter(transaction_type="monthly_reset")
-    owners = list(rows.order_by("professional").values_list("professional", flat=True))
-    return owners == list(User.objects.order_by("pk").values_list("pk", flat=True))
 
 
 def fail(error: BaseException) -> Any:
@@ -208,7 +200,7 @@ class TestRunWithWorkers:
     def test_says_why_though_its_end_cannot_be_recorded(self, error, told, monkeypatch):
         make_professionals(3)
         monkeypatch.setattr(workers, "work_on_shard", fail(error))
-        monkeypatch.setattr(workers, "finish", fail(OperationalError("The server is gone")))
+        monkeypatch.setattr(running, "finish", fail(OperationalError("The server is gone")))
 
         with pytest.raises(told):
             reset()

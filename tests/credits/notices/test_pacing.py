@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from credits.notices.pacing import LONGEST_PAUSE, MOST_ATTEMPTS, Pace, opening, pause_after
+from tests.clocks import SleepClock
 
 DUBAI = ZoneInfo("Asia/Dubai")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -16,22 +17,9 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(round(seconds, 6))
-        self.now += seconds
-
-
 class TestPace:
     def test_lets_ten_go_in_a_second(self):
-        clock = Clock()
+        clock = SleepClock()
         pace = Pace(10, monotonic=clock.monotonic, sleep=clock.sleep)
 
         for _ in range(11):
@@ -41,7 +29,7 @@ class TestPace:
         assert clock.now == pytest.approx(101.0)
 
     def test_makes_nothing_up_after_a_slow_one(self):
-        clock = Clock()
+        clock = SleepClock()
         pace = Pace(10, monotonic=clock.monotonic, sleep=clock.sleep)
         pace.wait()
         clock.now += 5
