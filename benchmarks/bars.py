@@ -61,6 +61,10 @@ def _of_engine(results: Results, engine: str, most: int) -> Iterator[Verdict]:
             least = ROUNDS.get(work, FEW_ROUNDS)
             few = f"{figure.rounds} rounds of {least}" if figure.rounds < least else ""
             yield _at_most(figure, "times the floor", figure.ratio, limits[engine], few)
+            if together := results.find(engine, figure.size, work, "workers"):
+                assert together.ratio is not None
+                what = "times the floor, with two workers"
+                yield _at_most(together, what, together.ratio, limits[engine])
     if figure := _largest(results, engine, "reset", most):
         together = results.find(engine, figure.size, "reset", "workers")
         loop = _loop_of(results, figure)

@@ -52,8 +52,7 @@ def _work(
     yield from paired(engine, size, work, pairs)
     if engine.key == "postgresql" and work in SHARED:
         together = taken_by(engine, "workers", work, verify=True)
-        least = statistics.median(floor.seconds for floor, _ in pairs)
-        yield figure_of(engine, size, work, "workers", [together], ratio=together.seconds / least)
+        yield with_workers(engine, size, work, pairs, together)
     for way in ("bulk", "loop"):
         if with_rivals and work in RIVALLED:
             yield figure_of(engine, size, work, way, [taken_by(engine, way, work)])
@@ -95,6 +94,14 @@ def paired(
             seconds=statistics.median(ours.again for ours in jobs),
             ratio=statistics.median(ours.again / ours.seconds for ours in jobs),
         )
+
+
+def with_workers(
+    engine: Engine, size: int, work: str, pairs: list[tuple[Taken, Taken]], together: Taken
+) -> Figure:
+    """Return what several workers took, against the floors of one."""
+    least = statistics.median(floor.seconds for floor, _ in pairs)
+    return figure_of(engine, size, work, "workers", [together], ratio=together.seconds / least)
 
 
 def figure_of(

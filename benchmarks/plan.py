@@ -6,7 +6,7 @@ from dataclasses import replace
 from benchmarks.bars import FEW_ROUNDS
 from benchmarks.engines import Engine, fresh_copy
 from benchmarks.importing import measure_import
-from benchmarks.measuring import WRITERS, ask, measure_writers, paired
+from benchmarks.measuring import WRITERS, ask, measure_writers, paired, with_workers
 from benchmarks.results import Figure
 from benchmarks.room import room
 from benchmarks.seeding import seed
@@ -96,6 +96,7 @@ def _deep(
             scan = ask(engine, "deep", "floor", "verify")
             pairs.append((replace(scan, rows=size), ask(engine, "deep", "job", "verify")))
         yield from paired(engine, size, "verify", pairs)
+        yield with_workers(engine, size, "verify", pairs, ask(engine, "deep", "workers", "verify"))
     if "spends" in works and is_largest and engine.key == "postgresql":
         yield from measure_spends(
             engine, size, "deep", seconds=TRAFFIC_SECONDS / 2, rounds=FEW_ROUNDS

@@ -5,11 +5,15 @@ A question reads its tables once, in bulk; nothing is asked a professional at a 
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from django.db import connections
 
 from credits.engine import totals
+from credits.engine.database import interrupt
 
 
 @dataclass(frozen=True)
@@ -220,10 +224,39 @@ def invariants(*, using: str) -> tuple[Invariant, ...]:
     return (*INVARIANTS, Invariant("totals", sentence, totals.offenders(using=using)))
 
 
-def findings(*, using: str, most: int = 20) -> Iterator[Finding]:
-    """Check every invariant in turn; of the offenders of each, ``most`` are described."""
-    for invariant in invariants(using=using):
-        yield _check(invariant, using=using, most=most)
+def findings(*, using: str, most: int = 20, workers: int = 1) -> Iterator[Finding]:
+    """
+    Check every invariant; yield what was found of each, in their order.
+
+    Args:
+        most: so many of the offenders of each are described.
+        workers: questions that are asked at once, each on a connection of its own if it is not 1.
+    """
+    asked = invariants(using=using)
+    if workers == 1:
+        yield from (_check(invariant, using=using, most=most) for invariant in asked)
+        return
+    busy: set[Any] = set()
+    check = partial(_check_apart, using=using, most=most, busy=busy)
+    with ThreadPoolExecutor(workers, thread_name_prefix="credits") as pool:
+        try:
+            yield from pool.map(check, asked)
+        except BaseException:
+            # Ctrl-C, or a caller who wants no more: nobody waits for what is still being asked.
+            for connection in tuple(busy):
+                interrupt(connection)
+            raise
+
+
+def _check_apart(invariant: Invariant, *, using: str, most: int, busy: set[Any]) -> Finding:
+    connection = connections[using]
+    busy.add(connection)
+    try:
+        return _check(invariant, using=using, most=most)
+    finally:
+        busy.discard(connection)
+        # It is this thread's own, and nobody else would end it.
+        connection.close()
 
 
 def _check(invariant: Invariant, *, using: str, most: int) -> Finding:

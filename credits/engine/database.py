@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -33,6 +33,9 @@ _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 # Not what the transaction began with, nor the statement: what the clock says now.
 _CLOCKS = {"postgresql": "SELECT clock_timestamp()", "mysql": "SELECT UTC_TIMESTAMP(6)"}
+
+# What the drivers call it; of a connection another thread is waiting on, and from this one.
+_INTERRUPTS = {"sqlite": "interrupt", "postgresql": "cancel"}
 
 ATTEMPTS = 6
 
@@ -131,6 +134,19 @@ def database_now(*, using: str) -> datetime:
         moment: datetime = cursor.fetchone()[0]
     # MariaDB knows no zones: what it was asked for is UTC.
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def interrupt(connection: Any) -> None:
+    """
+    Let the statement that another thread has under way on its connection end with an error.
+
+    Where nothing is under way, and on MariaDB, which cannot be told, nothing happens.
+    """
+    name = _INTERRUPTS.get(connection.vendor)
+    if name and (driver := connection.connection) is not None:
+        # Its thread may be closing it.
+        with suppress(connection.Database.Error):
+            getattr(driver, name)()
 
 
 def check_references(*, using: str) -> None:

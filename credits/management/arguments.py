@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from credits.engine.database import ledger_database
 from credits.jobs.pausing import LONGEST_REASON
+from credits.jobs.workers import MOST_WORKERS
 from credits.models import JobPause
 from credits.models.balances import ProfessionalId
 from credits.periods import parse_period
@@ -80,6 +81,14 @@ def whole_number(option: str, text: str | None) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text) >= 1):
         raise bad_argument(f"{option}: “{text}” is not a whole number of at least 1.")
     return int(text)
+
+
+def workers(text: str | None) -> int:
+    """Read how many work at once; one, if the option was not given."""
+    number = whole_number("--workers", text) or 1
+    if number > MOST_WORKERS:
+        raise bad_argument(f"--workers: {number:,} are too many; {MOST_WORKERS} at most.")
+    return number
 
 
 def trigger(text: str) -> str:

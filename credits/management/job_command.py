@@ -32,7 +32,7 @@ from credits.exceptions import (
 )
 from credits.jobs.running import Watch
 from credits.jobs.sharing import can_be_shared
-from credits.jobs.workers import MOST_WORKERS, run_with_workers
+from credits.jobs.workers import run_with_workers
 from credits.management import arguments
 from credits.management.job_report import JobReport
 from credits.management.output import Output
@@ -98,6 +98,14 @@ class ExplainedCommand(BaseCommand):
             formatter_class=_RawHelpFormatter,
             **kwargs,
         )
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Let Ctrl-C end the command with a sentence, where the command has no better one."""
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            self.stderr.write("Interrupted; what was committed stays.")
+            sys.exit(EXIT_INTERRUPTED)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Refuse a value that argparse lost, before anything is done without it."""
@@ -266,13 +274,9 @@ class JobCommand(ExplainedCommand):
 
 
 def _workers(options: dict[str, Any]) -> int:
-    workers = arguments.whole_number("--workers", options["workers"]) or 1
+    workers = arguments.workers(options["workers"])
     if workers == 1:
         return 1
-    if workers > MOST_WORKERS:
-        raise arguments.bad_argument(
-            f"--workers: {workers:,} are too many; {MOST_WORKERS} at most."
-        )
     for name in ("professional", "limit", "chunk_size", "even_if_paused"):
         if options[name]:
             option = name.replace("_", "-")

@@ -10,7 +10,7 @@ from credits.engine.database import ledger_database
 from credits.engine.mariadb import is_mariadb
 from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import SealReport
-from credits.management import seal_report
+from credits.management import arguments, seal_report
 from credits.management.job_command import ExplainedCommand, database_refused
 
 MOST_SHOWN = 20
@@ -23,13 +23,14 @@ class Command(ExplainedCommand):
     examples = """\
   manage.py verify_credits                     which invariants hold, and what breaks one
   manage.py verify_credits --rebuild           mend balances and totals from the ledger first
+  manage.py verify_credits --workers 2         the same sooner, on two connections
   manage.py verify_credits --seals --since 2026-11-01
   manage.py verify_credits --json              the same for a machine
 """
     exit_codes = """\
 exit codes:
-  0  all invariants hold         2  bad arguments
-  1  one is broken, or it could not be found out
+  0  all invariants hold                              2  bad arguments
+  1  one is broken, or it could not be found out    130  interrupted
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,6 +38,9 @@ exit codes:
             "--rebuild",
             action="store_true",
             help="First mend balances that differ from the ledger; the ledger is never changed.",
+        )
+        parser.add_argument(
+            "--workers", metavar="N", help="Ask N questions at once, each on its own connection."
         )
         parser.add_argument(
             "--seals", action="store_true", help="Also recompute the seals of all closed days."
@@ -54,6 +58,7 @@ exit codes:
     def handle(self, *args: Any, **options: Any) -> None:
         using = ledger_database()
         self._talks = options["verbosity"] > 0 and not options["json"]
+        workers = arguments.workers(options["workers"])
         ask_seals = seal_report.question(options)
         try:
             rebuilt = rebuild_balances(using=using) if options["rebuild"] else None
@@ -61,7 +66,10 @@ exit codes:
                 self._say(f"Rebuilt {rebuilt:,} balances from the ledger.")
                 if recounted := totals.mend(using=using):
                     self._say(f"Recounted {recounted:,} transactions into the monthly totals.")
-            found = [self._told(finding) for finding in findings(using=using, most=MOST_SHOWN)]
+            found = [
+                self._told(finding)
+                for finding in findings(using=using, most=MOST_SHOWN, workers=workers)
+            ]
             missing = triggers.missing(using=using)
             lacking = mariadb_tables.lacking(using=using) if is_mariadb(using) else []
             sealed = ask_seals(using) if ask_seals else None

@@ -4,11 +4,14 @@ credits.engine.audit: each invariant, broken by hand, is named; and no other.
 Most of what these tests do the database refuses as long as its guards are up.
 """
 
+from threading import Barrier, Event
+
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from credits.engine import audit
 from credits.engine.audit import findings, invariants
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
@@ -31,6 +34,7 @@ from tests.factories import (
     use,
 )
 from tests.tampering import guards_down
+from tests.threads import TIMEOUT
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +112,62 @@ class TestFindings:
             list(findings(using="default"))
 
         assert {query["sql"].split()[0] for query in statements.captured_queries} == {"SELECT"}
+
+
+@pytest.mark.django_db(transaction=True)
+class TestFindingsOfSeveralWorkers:
+    def test_are_those_of_one_in_the_same_order(self):
+        make_lot_holders(23, expires_at=AUGUST)
+        CreditBalance.objects.all().delete()
+
+        found = list(findings(using="default", workers=3))
+
+        assert found == list(findings(using="default"))
+        assert {f.invariant.name: f.count for f in found if f.count} == {"owners": 23}
+
+    def test_are_asked_at_once_on_connections_that_are_closed_again(self, monkeypatch):
+        together = Barrier(2)
+        used = []
+
+        def meet(invariant, **options):
+            if invariant.name in {"balances", "owners"}:
+                together.wait(TIMEOUT)
+            connections["default"].ensure_connection()
+            used.append(connections["default"])
+
+        monkeypatch.setattr(audit, "_check", meet)
+
+        list(findings(using="default", workers=2))
+
+        assert connections["default"] not in used
+        assert len(set(used)) == 2
+        assert {each.connection for each in used} == {None}
+
+    def test_keep_nobody_waiting_who_wants_no_more(self, monkeypatch):
+        """The first question fails while the second is asked; of the others none is."""
+        is_asked, is_told = Event(), Event()
+        told, asked = [], []
+
+        def check(invariant, **options):
+            asked.append(invariant.name)
+            if invariant.name == "balances":
+                assert is_asked.wait(TIMEOUT)
+                raise OperationalError("Gone")
+            is_asked.set()
+            assert is_told.wait(TIMEOUT)
+
+        def interrupt(connection):
+            told.append(connection)
+            is_told.set()
+
+        monkeypatch.setattr(audit, "_check", check)
+        monkeypatch.setattr(audit, "interrupt", interrupt)
+
+        with pytest.raises(OperationalError, match="Gone"):
+            list(findings(using="default", workers=2))
+
+        assert told
+        assert len(asked) <= 3
 
 
 class TestBalances:

@@ -12,6 +12,7 @@ from django.db import (
     InterfaceError,
     OperationalError,
     connection,
+    connections,
     transaction,
 )
 from django.db.utils import DatabaseError, NotSupportedError, ProgrammingError
@@ -22,11 +23,13 @@ from credits.engine.database import (
     apart,
     attempts,
     database_now,
+    interrupt,
     is_about_the_data,
     is_transient,
     ledger_database,
 )
 from tests.factories import MARCH
+from tests.threads import eventually, threads
 
 A_MINUTE = timedelta(minutes=1)
 
@@ -238,6 +241,43 @@ class TestDatabaseNow:
         assert moment.tzinfo is UTC
         # SQLite is a file of this host.
         assert moment == MARCH if connection.vendor == "sqlite" else moment > before - A_MINUTE
+
+
+# It counts up to where no computer comes.
+FOR_EVER = """
+WITH RECURSIVE numbers(n) AS (SELECT 1000000000000 UNION ALL SELECT n + 1 FROM numbers)
+SELECT n FROM numbers WHERE n < 0
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+class TestInterrupt:
+    def test_ends_the_statement_that_another_thread_has_under_way(self):
+        if connection.vendor == "mysql":
+            pytest.skip("MariaDB cannot be told")
+        asking = []
+
+        def ask():
+            asking.append(connections["default"])
+            connection.cursor().execute(FOR_EVER)
+
+        with threads() as started:
+            question = started.start(ask)
+            eventually(lambda: interrupt(*asking) or question.done() if asking else False)
+
+            with pytest.raises(OperationalError, match="interrupt|cancel"):
+                question.result()
+
+    def test_does_nothing_where_nothing_is_under_way(self):
+        interrupt(connections["default"])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.close()
+        interrupt(connections["default"])
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
 
 
 class TestApart:

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from credits.exceptions import LeaseLost
 from credits.jobs import chunks, running
+from credits.management.job_command import JobCommand
 from credits.models import CreditTransaction, JobRun
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
@@ -378,6 +379,19 @@ class TestInterruption:
         run = JobRun.objects.get()
         assert (run.status, run.success_count) == ("interrupted", 2)
         assert broken_invariants() == {}
+
+    @JOBS
+    def test_where_a_command_has_no_better_word_is_one_sentence(self, job, monkeypatch, capsys):
+        def press(*args, **options):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(JobCommand, "handle", press)
+
+        with pytest.raises(SystemExit) as left:
+            load_command_class("credits", job).run_from_argv(["manage.py", job, "--skip-checks"])
+
+        assert left.value.code == 130
+        assert capsys.readouterr() == ("", "Interrupted; what was committed stays.\n")
 
     @JOBS
     def test_gives_the_signals_back(self, manage, crowd, job):

@@ -41,6 +41,26 @@ class TestVerify:
     def test_says_so_of_an_empty_ledger_too(self, manage, db):
         assert manage(COMMAND).out == ALL_WELL
 
+    def test_says_the_same_of_questions_that_are_asked_at_once(self, manage, transactional_db):
+        overdraw(make_professional(free=5))
+
+        answer = manage(COMMAND, "--workers", "3")
+
+        assert answer == manage(COMMAND)
+        assert answer.code == 1
+
+    @pytest.mark.parametrize(
+        ("word", "sentence"),
+        [
+            ("none", "--workers: “none” is not a whole number of at least 1.\n"),
+            ("33", "--workers: 33 are too many; 32 at most.\n"),
+        ],
+    )
+    def test_refuses_a_wrong_number_of_workers_and_asks_nothing(self, manage, db, word, sentence):
+        answer = manage(COMMAND, "--workers", word)
+
+        assert (answer.code, answer.out, answer.err) == (2, "", f"CommandError: {sentence}")
+
     def test_names_what_is_broken_and_who(self, manage, aisha):
         overdraw(aisha)
 
