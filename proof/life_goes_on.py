@@ -188,7 +188,10 @@ def _live(world: World, kind: type[Actor], seed: int, *, with_jobs: bool) -> Wor
         thread.start()
     try:
         while with_jobs and any(actor.is_alive() for actor in actors):
+            begun = time.monotonic()
             _pass_a_day(world, seed)
+            # Half of the time is theirs who act, or most of it goes into thousands of days.
+            time.sleep(time.monotonic() - begun)
     except BaseException:
         world.is_over.set()
         raise
@@ -248,8 +251,8 @@ def _look(world: World) -> None:
             with _snapshot():
                 _judge(world, f"in snapshot {world.snapshots + 1}")
             world.snapshots += 1
-            # A fifth of the time at most: it is there to look, not to be in the way.
-            pause = 4 * (time.monotonic() - begun)
+            # A tenth of the time at most: it is there to look, not to be in the way.
+            pause = 9 * (time.monotonic() - begun)
     except Exception as error:
         world.complain(f"the reader failed with {type(error).__name__}: {error}")
     finally:
