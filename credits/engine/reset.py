@@ -67,8 +67,8 @@ def standing(eligible: QuerySet[Any], *, period: str) -> Standing:
         **eligible.aggregate(
             found=Count("*"),
             opened=Count("credit_balance"),
-            # Of rows, not of keys: SQLite would look for each whether it is there.
-            done=Count("*", filter=Q(credit_balance__last_reset_period__gte=period)),
+            # Of rows, not of keys: SQLite would look at each key whether it is there.
+            done=Count(Value(1), filter=Q(credit_balance__last_reset_period__gte=period)),
         )
     )
 
