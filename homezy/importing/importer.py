@@ -7,7 +7,7 @@ from itertools import islice
 from time import monotonic
 
 from django.core.management import CommandError, call_command
-from django.db import reset_queries
+from django.db import connection, reset_queries
 
 from homezy.importing.account import Irreconcilable
 from homezy.importing.documents import PurchaseDocument, owner_of, parse
@@ -70,6 +70,7 @@ class _Import:
             self._shift = Shift.between(last, last_period)
         self._write_all()
         if not self._report.dry_run:
+            _take_statistics()
             self._report.broken = _what_is_broken()
         self._report.seconds = monotonic() - began
         return self._report
@@ -186,6 +187,15 @@ class _Import:
 
     def _refuse(self, subject: str, why: str) -> None:
         self._staging.note("refused", subject, why)
+
+
+def _take_statistics() -> None:
+    """Let PostgreSQL know at once what it finds out by itself within a minute or so."""
+    # Until then it plans as for the tables that were here before. Where those were small, one
+    # question of verify_credits about 5,000 transactions took it 36 seconds instead of a tenth.
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
 
 
 def _what_is_broken() -> str:

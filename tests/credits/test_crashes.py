@@ -311,9 +311,11 @@ class TestCommands:
                 while "Finishing this chunk" not in process.stdout.readline():
                     pass
                 process.send_signal(signal.SIGINT)
-                process.communicate(timeout=TIMEOUT)
+                _, said = process.communicate(timeout=TIMEOUT)
 
         run = JobRun.objects.get()
-        assert process.returncode == -signal.SIGINT
+        assert process.returncode == 130
+        assert said.endswith("\nInterrupted; what was committed stays.\n")
+        assert "Traceback" not in said
         assert (run.status, run.chunk_count, run.success_count) == ("interrupted", 9, 9)
         assert broken_invariants() == {}

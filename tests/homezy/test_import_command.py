@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from credits.exceptions import InsufficientCredits
 from credits.jobs.expiry import expire_credits
@@ -92,6 +92,21 @@ class TestTheRealExport:
         assert not CreditTransaction.objects.filter(metadata__has_key="split").exists()
         assert "Verified: all invariants hold" in output
         assert broken_invariants() == {}
+
+    @pytest.mark.engine("postgresql")
+    def test_lets_the_database_know_how_much_there_is_before_it_asks_about_it(self):
+        asked = []
+
+        def listen(execute, sql, *args):
+            asked.append(sql.strip())
+            return execute(sql, *args)
+
+        with connection.execute_wrapper(listen):
+            import_homezy(DATA)
+
+        (known,) = (number for number, sql in enumerate(asked) if sql == "ANALYZE")
+        assert not any(sql.startswith("INSERT") for sql in asked[known:])
+        assert any("credits_creditallocation" in sql for sql in asked[known:])
 
     def test_changes_nothing_the_second_time(self):
         import_homezy(DATA)
