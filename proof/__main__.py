@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--kills", type=int, default=2_000, help="in all (default: 2,000)")
     parser.add_argument("--operations", type=int, default=200_000, help="in all (default: 200,000)")
-    parser.add_argument("--steps", type=int, default=10_000, help="of the model, in all (default: 10,000)")
+    parser.add_argument("--steps", type=int, default=10_000, help="of the model, in all")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page of it as well")
     options = parser.parse_args()
     engines = [options.engine] if options.engine else list(ENGINES)
