@@ -14,11 +14,10 @@ from django.utils.dateparse import parse_date, parse_datetime
 from credits.engine.database import ledger_database
 from credits.jobs.pausing import LONGEST_REASON
 from credits.jobs.workers import MOST_WORKERS
+from credits.management.exit_codes import EXIT_BAD_ARGUMENTS
 from credits.models import JobPause
 from credits.models.balances import ProfessionalId
 from credits.periods import parse_period
-
-EXIT_BAD_ARGUMENTS = 2
 
 _TRIGGER = re.compile(r"[A-Za-z0-9:._+-]{1,32}")
 

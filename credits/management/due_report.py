@@ -6,7 +6,7 @@ from typing import Any
 from credits.jobs.due import Verdict
 from credits.jobs.outcomes import Ending
 from credits.jobs.run_due import DueForecast, DueReport
-from credits.management.job_command import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL
+from credits.management.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL
 from credits.management.talk import Talk
 
 _EXITS = {

@@ -1,24 +1,11 @@
 """What the commands of the two jobs share: options, talk, exit codes."""
 
-import argparse
-import os
 import shlex
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from types import FrameType
 from typing import Any, ClassVar
 
-from django.core.management.base import (
-    BaseCommand,
-    CommandError,
-    CommandParser,
-    DjangoHelpFormatter,
-)
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from credits.engine.database import database_now, ledger_database
@@ -34,16 +21,18 @@ from credits.jobs.running import Watch
 from credits.jobs.sharing import can_be_shared
 from credits.jobs.workers import run_with_workers
 from credits.management import arguments
+from credits.management.exit_codes import (
+    EXIT_ALREADY_ACTIVE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    EXIT_PAUSED,
+)
+from credits.management.explained_command import ExplainedCommand, database_refused
 from credits.management.job_report import JobReport
-from credits.management.output import Output
+from credits.management.stopping import stop_on_signals
 from credits.models import JobRun
 from credits.models.balances import ProfessionalId
-
-EXIT_FAILED = 1
-EXIT_PARTIAL = 3
-EXIT_ALREADY_ACTIVE = 4
-EXIT_PAUSED = 5
-EXIT_INTERRUPTED = 130
 
 EXIT_CODES = """\
 exit codes:
@@ -52,10 +41,6 @@ exit codes:
   2  bad arguments               130  interrupted; its last chunk was finished
   3  partial: some professionals failed
 """
-
-
-class _RawHelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Django's order of options, and an epilog whose lines stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -74,46 +59,6 @@ class Order:
     workers: int
     again: str
     """The command that goes on where this one ends."""
-
-
-class ExplainedCommand(BaseCommand):
-    """A command whose help ends with examples and exit codes."""
-
-    examples: ClassVar[str]
-    exit_codes: ClassVar[str]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Django 5.2 does not know https://no-color.org.
-        if os.environ.get("NO_COLOR"):
-            kwargs["no_color"] = True
-        super().__init__(*args, **kwargs)
-        self.stdout = Output(kwargs.get("stdout") or sys.stdout)
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Let the help end with examples and exit codes."""
-        return super().create_parser(
-            prog_name,
-            subcommand,
-            epilog=f"examples:\n{self.examples}\n{self.exit_codes}",
-            formatter_class=_RawHelpFormatter,
-            **kwargs,
-        )
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        """Let Ctrl-C end the command with a sentence, where the command has no better one."""
-        try:
-            super().run_from_argv(argv)
-        except KeyboardInterrupt:
-            self.stderr.write("Interrupted; what was committed stays.")
-            sys.exit(EXIT_INTERRUPTED)
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        """Refuse a value that argparse lost, before anything is done without it."""
-        arguments.refuse_lost(options)
-        try:
-            return super().execute(*args, **options)
-        finally:
-            self.stdout.flush()
 
 
 class JobCommand(ExplainedCommand):
@@ -288,43 +233,3 @@ def _workers(options: dict[str, Any]) -> int:
             "--workers: more than 1 help on PostgreSQL alone; leave it out."
         )
     return workers
-
-
-def database_refused(error: DatabaseError) -> str:
-    """Return the sentence for an error that the database gave."""
-    return (
-        f"The database refused: {(str(error) or type(error).__name__).splitlines()[0]}."
-        " Is it up, and has manage.py migrate been run?"
-    )
-
-
-@contextmanager
-def stop_on_signals(
-    say: Callable[[str], None], *, finishing: str = "this chunk"
-) -> Iterator[threading.Event]:
-    """
-    Let Ctrl-C and SIGTERM set an event instead of tearing a chunk apart.
-
-    A second Ctrl-C does tear: whoever presses it twice means it, and the chunk rolls back.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may install handlers; elsewhere the caller has its own ways.
-        yield stop
-        return
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-        say(f"Finishing {finishing}, then stopping.")
-
-    before = {number: signal.signal(number, ask_to_stop) for number in _SIGNALS}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)

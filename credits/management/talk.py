@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from credits.exceptions import CreditsError
-from credits.management.job_command import EXIT_FAILED, database_refused
+from credits.management.exit_codes import EXIT_FAILED
+from credits.management.explained_command import database_refused
 
 
 class Talk:

@@ -25,7 +25,7 @@ from sphinx.util.parsing import nested_parse_to_nodes
 
 import credits
 from credits import conf
-from credits.management import job_command
+from credits.management.explained_command import ExplainedCommand
 
 PACKAGE = Path(credits.__file__).parent
 WIDTH = 96
@@ -136,7 +136,7 @@ def _commands() -> dict[str, BaseCommand]:
 
 def _exit_codes_of(command: BaseCommand) -> Iterator[tuple[int, str]]:
     # Two to a line, in columns, as people read them in a terminal.
-    if isinstance(command, job_command.ExplainedCommand):
+    if isinstance(command, ExplainedCommand):
         for line in command.exit_codes.splitlines()[1:]:
             for code, meaning in re.findall(r"(\d+) {2,}(.+?)(?= {3,}\d+ {2,}|$)", line):
                 yield int(code), meaning

@@ -39,7 +39,7 @@ from credits.ledger import (
     refund,
     spendable_at,
 )
-from credits.management.job_command import EXIT_PARTIAL
+from credits.management.exit_codes import EXIT_PARTIAL
 from credits.models import CreditTransaction, CreditType, JobRun, JobShard
 from credits.monitoring.logs import log_run
 from credits.monitoring.watchers import run_ended

@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management.base import CommandError
 from django.db import DatabaseError, transaction
 
-from credits.management.job_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand, database_refused
 
 VIEWS = (
     "view_creditbalance",

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from credits.engine.database import database_now, ledger_database
-from credits.management.job_command import ExplainedCommand
+from credits.management.explained_command import ExplainedCommand
 from credits.management.status_report import tell_status
 from credits.management.talk import Talk, add_json
 from credits.reports.jobs_status import jobs_status

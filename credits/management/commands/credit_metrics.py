@@ -5,7 +5,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
-from credits.management.job_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand, database_refused
 from credits.monitoring.views import has_prometheus
 
 

@@ -5,7 +5,8 @@ from django.db import DatabaseError
 
 from credits.jobs.erasing import Erased, erase_professional
 from credits.management import arguments
-from credits.management.job_command import EXIT_FAILED, ExplainedCommand, database_refused
+from credits.management.exit_codes import EXIT_FAILED
+from credits.management.explained_command import ExplainedCommand, database_refused
 
 
 class Command(ExplainedCommand):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from credits.conf import get_settings
 from credits.exceptions import CreditsError
-from credits.management.job_command import ExplainedCommand
+from credits.management.explained_command import ExplainedCommand
 
 if TYPE_CHECKING:
     from credits.management import crontab

@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from credits.engine.database import database_now, ledger_database
 from credits.jobs.pausing import pause_job
 from credits.management import arguments
-from credits.management.job_command import ExplainedCommand
+from credits.management.explained_command import ExplainedCommand
 from credits.management.talk import Talk, add_json
 from credits.models import JobPause
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from credits.exceptions import CreditsError, InvalidArgument
 from credits.management import arguments
-from credits.management.job_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand, database_refused
 from credits.models import Notice
 from credits.notices.previewing import preview
 

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from credits.jobs.pruning import prune_history
 from credits.management import arguments
-from credits.management.job_command import EXIT_FAILED, ExplainedCommand, database_refused
+from credits.management.exit_codes import EXIT_FAILED
+from credits.management.explained_command import ExplainedCommand, database_refused
 
 
 class Command(ExplainedCommand):

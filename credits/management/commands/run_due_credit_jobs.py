@@ -7,7 +7,8 @@ from credits.jobs.run_due import forecast_due, run_due_credit_jobs
 from credits.jobs.running import Watch
 from credits.management import arguments
 from credits.management.due_report import tell_forecast, tell_report
-from credits.management.job_command import ExplainedCommand, stop_on_signals
+from credits.management.explained_command import ExplainedCommand
+from credits.management.stopping import stop_on_signals
 from credits.management.talk import Talk, add_json
 
 

@@ -11,15 +11,9 @@ from credits.exceptions import CreditsError, JobPaused
 from credits.jobs.notices import SendReport, forecast_notices, send_notices
 from credits.jobs.running import Watch
 from credits.management import arguments
-from credits.management.job_command import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_PARTIAL,
-    EXIT_PAUSED,
-    ExplainedCommand,
-    database_refused,
-    stop_on_signals,
-)
+from credits.management.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, EXIT_PAUSED
+from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.stopping import stop_on_signals
 from credits.reports.run_log import without_addresses
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 from credits.conf import get_settings
 from credits.jobs.named import JobName
 from credits.management import arguments
-from credits.management.job_command import ExplainedCommand
+from credits.management.explained_command import ExplainedCommand
 from credits.triggering import signing
 
 

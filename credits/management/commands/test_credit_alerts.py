@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from credits.management.job_command import ExplainedCommand
+from credits.management.explained_command import ExplainedCommand
 from credits.monitoring.trying import Channel, try_all
 
 

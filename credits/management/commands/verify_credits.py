@@ -11,7 +11,7 @@ from credits.engine.mariadb import is_mariadb
 from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import SealReport
 from credits.management import arguments, seal_report
-from credits.management.job_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand, database_refused
 
 MOST_SHOWN = 20
 

@@ -1,22 +1,16 @@
 """credits.management.job_command: what the commands of the two jobs share."""
 
 import json
-import os
-import pty
 import signal
-import subprocess
-import sys
 import threading
 from io import StringIO
 
 import pytest
-from django.conf import settings
 from django.core.management import load_command_class
 from django.db import connection, transaction
 
 from credits.exceptions import LeaseLost
 from credits.jobs import chunks, running
-from credits.management.job_command import JobCommand
 from credits.models import CreditTransaction, JobRun
 from tests.books import all_tables, broken_invariants
 from tests.factories import (
@@ -381,19 +375,6 @@ class TestInterruption:
         assert broken_invariants() == {}
 
     @JOBS
-    def test_where_a_command_has_no_better_word_is_one_sentence(self, job, monkeypatch, capsys):
-        def press(*args, **options):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(JobCommand, "handle", press)
-
-        with pytest.raises(SystemExit) as left:
-            load_command_class("credits", job).run_from_argv(["manage.py", job, "--skip-checks"])
-
-        assert left.value.code == 130
-        assert capsys.readouterr() == ("", "Interrupted; what was committed stays.\n")
-
-    @JOBS
     def test_gives_the_signals_back(self, manage, crowd, job):
         before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
@@ -493,38 +474,6 @@ class TestProgress:
         progress, _, error = answer.err.rpartition("\x1b[K")
         assert progress.startswith("\r  1 of 3\r  2 of 3")
         assert error.startswith("CommandError: ")
-
-
-@pytest.mark.engine("postgresql")  # One terminal is as good as two.
-class TestColour:
-    @pytest.mark.parametrize(
-        ("variables", "is_red"),
-        [
-            pytest.param({}, True, id="as usual"),
-            pytest.param({"NO_COLOR": "1"}, False, id="NO_COLOR"),
-            pytest.param({"NO_COLOR": ""}, True, id="a blank NO_COLOR"),
-        ],
-    )
-    def test_is_for_errors_at_a_terminal_unless_it_is_unwanted(self, variables, is_red):
-        ours, theirs = pty.openpty()
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in {"NO_COLOR", "DJANGO_COLORS"}
-        }
-        with os.fdopen(ours, "rb", buffering=0) as terminal:
-            subprocess.run(
-                [sys.executable, settings.BASE_DIR / "manage.py", "expire_credits", "--limit", "0"],
-                env={**environment, **variables},
-                stdout=theirs,
-                stderr=theirs,
-                check=False,
-            )
-            os.close(theirs)
-            said = terminal.read(1000).decode()
-
-        assert "--limit: “0” is not a whole number of at least 1." in said
-        assert ("\x1b[" in said) == is_red
 
 
 class TestVerbosity:
