@@ -140,12 +140,13 @@ INVARIANTS = (
     Invariant(
         "own lots",
         "nobody draws from another professional's lot, nor on one that has expired",
+        # What refers to no row is named as well: of a life that is gone nothing else tells.
         """
         SELECT a.id AS allocation, a.lot_id AS lot, a.transaction_id AS "transaction"
         FROM credits_creditallocation a
-        JOIN credits_credittransaction lot ON lot.id = a.lot_id
-        JOIN credits_credittransaction t ON t.id = a.transaction_id
-        WHERE lot.professional_id <> t.professional_id
+        LEFT JOIN credits_credittransaction lot ON lot.id = a.lot_id
+        LEFT JOIN credits_credittransaction t ON t.id = a.transaction_id
+        WHERE lot.id IS NULL OR t.id IS NULL OR lot.professional_id <> t.professional_id
             OR (t.transaction_type <> 'expiry' AND t.created_at >= lot.expires_at)
         """,
     ),

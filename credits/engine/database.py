@@ -34,7 +34,7 @@ _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 # Not what the transaction began with, nor the statement: what the clock says now.
 _CLOCKS = {"postgresql": "SELECT clock_timestamp()", "mysql": "SELECT UTC_TIMESTAMP(6)"}
 
-# What the drivers call it; of a connection another thread is waiting on, and from this one.
+# How one thread ends the statement that another one waits for, in the words of each driver.
 _INTERRUPTS = {"sqlite": "interrupt", "postgresql": "cancel"}
 
 ATTEMPTS = 6

@@ -16,6 +16,7 @@ from credits.engine.audit import findings, invariants
 from credits.jobs.expiry import expire_credits
 from credits.jobs.reset import reset_monthly_credits
 from credits.models import CreditAllocation, CreditBalance, CreditTransaction, JobRun
+from proof.stage import guards_aside
 from tests.books import broken_invariants
 from tests.factories import (
     APRIL,
@@ -355,6 +356,18 @@ class TestOwnLots:
         buy(aisha, 10)
         (spent,) = use(aisha, 4)
         tamper(spent, created_at=at)
+
+        assert broken_invariants() == {"own lots": 1}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_that_are_there_no_more_are_named(self, transactional_db):
+        """All of a life is deleted but what it drew: every other sum is right."""
+        aisha = make_professional()
+        buy(aisha, 10)
+        use(aisha, 4)
+        with guards_aside(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM credits_credittransaction")
+            cursor.execute("DELETE FROM credits_creditbalance")
 
         assert broken_invariants() == {"own lots": 1}
 
