@@ -188,7 +188,7 @@ def _live(world: World, kind: type[Actor], seed: int, *, with_jobs: bool) -> Wor
         thread.start()
     try:
         while with_jobs and any(actor.is_alive() for actor in actors):
-            # One behind the other: where days take longer nobody's lots end, and spends read more.
+            # Without a pause: the slower days pass, the more lots are open and a spend has to read.
             _pass_a_day(world, seed)
     except BaseException:
         world.is_over.set()
