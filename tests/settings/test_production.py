@@ -8,7 +8,7 @@ import pytest
 
 from settings.environment import BASE_DIR
 
-pytestmark = pytest.mark.engine("postgresql")  # No check opens the database it is told of.
+pytestmark = pytest.mark.engine("sqlite")  # No check opens the database it is told of.
 
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "settings.production",
