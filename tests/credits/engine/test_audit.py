@@ -360,9 +360,8 @@ class TestOwnLots:
         assert broken_invariants() == {"own lots": 1}
 
     @pytest.mark.django_db(transaction=True)
-    def test_that_are_there_no_more_are_named(self, transactional_db):
+    def test_that_are_there_no_more_are_named(self, aisha):
         """All of a life is deleted but what it drew: every other sum is right."""
-        aisha = make_professional()
         buy(aisha, 10)
         use(aisha, 4)
         with guards_aside(), connection.cursor() as cursor:

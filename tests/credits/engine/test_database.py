@@ -252,9 +252,8 @@ SELECT n FROM numbers WHERE n < 0
 
 @pytest.mark.django_db(transaction=True)
 class TestInterrupt:
+    @pytest.mark.engine("sqlite", "postgresql")  # MariaDB cannot be told.
     def test_ends_the_statement_that_another_thread_has_under_way(self):
-        if connection.vendor == "mysql":
-            pytest.skip("MariaDB cannot be told")
         asking = []
 
         def ask():
