@@ -56,7 +56,9 @@ def _database_crash(plan: Plan, engine: str) -> Iterable[Finding]:
 def _life(plan: Plan, engine: str) -> Iterable[Finding]:
     from proof.life_goes_on import life_goes_on
 
-    yield life_goes_on(operations=plan.operations, control_operations=2_000, seed=plan.seed)
+    yield life_goes_on(
+        operations=plan.operations, a_day=200, control_operations=2_000, seed=plan.seed
+    )
 
 
 def _bad_rows(plan: Plan, engine: str) -> Iterable[Finding]:

@@ -133,26 +133,25 @@ def late_jobs(*, as_of: datetime) -> list[LateJob]:
     A job that is paused or under way is not late, and nothing is before there was anything to do:
     the grace begins with the first transaction or run there ever was.
     """
-    begun_at = _begun_at()
-    if begun_at is None:
-        return []
-    excused = {*pauses(), *_under_way(as_of=as_of)}
     happened = Q(status__in=[JobRun.Status.SUCCEEDED, JobRun.Status.PARTIAL])
-    late = []
+    missed = []
 
     period = period_of(as_of)
     resets = _whole_runs(JobRun.Job.RESET).filter(happened, period=period)
-    was_due = max(start_of(period), begun_at) + RESET_GRACE <= as_of
-    if was_due and JobRun.Job.RESET not in excused and not resets.exists():
-        late.append(
-            LateJob(JobRun.Job.RESET, period, f"manage.py reset_monthly_credits --period {period}")
-        )
+    if start_of(period) + RESET_GRACE <= as_of and not resets.exists():
+        command = f"manage.py reset_monthly_credits --period {period}"
+        missed.append((RESET_GRACE, LateJob(JobRun.Job.RESET, period, command)))
 
-    since = as_of - EXPIRY_GRACE
-    expiries = _whole_runs(JobRun.Job.EXPIRY).filter(happened, as_of__gt=since)
-    if begun_at <= since and JobRun.Job.EXPIRY not in excused and not expiries.exists():
-        late.append(LateJob(JobRun.Job.EXPIRY, f"{as_of:%Y-%m-%d}", "manage.py expire_credits"))
-    return late
+    expiries = _whole_runs(JobRun.Job.EXPIRY).filter(happened, as_of__gt=as_of - EXPIRY_GRACE)
+    if not expiries.exists():
+        late = LateJob(JobRun.Job.EXPIRY, f"{as_of:%Y-%m-%d}", "manage.py expire_credits")
+        missed.append((EXPIRY_GRACE, late))
+
+    # Mostly all has happened, and what would excuse it need not be known.
+    if not missed or (begun_at := _begun_at()) is None:
+        return []
+    excused = {*pauses(), *_under_way(as_of=as_of)}
+    return [late for grace, late in missed if begun_at + grace <= as_of and late.job not in excused]
 
 
 def _under_way(*, as_of: datetime) -> QuerySet[JobRun, str]:

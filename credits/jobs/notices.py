@@ -5,7 +5,7 @@ No run is recorded: several senders may be at work at once.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from credits.engine.cutting import ranges
 from credits.engine.database import attempts, ledger_database
 from credits.engine.notices import expiring_lots, warnings
 from credits.engine.statements import Statement
-from credits.jobs.due import late_jobs
+from credits.jobs.due import LateJob, late_jobs
 from credits.jobs.pausing import pause_of, refuse_if_paused
 from credits.jobs.resting import Rest
 from credits.jobs.running import Watch
@@ -115,10 +115,11 @@ def send_notices(
     if not even_if_paused:
         refuse_if_paused(JobPause.Job.SENDING)
     warned = stage_expiry_warnings(as_of=as_of) if promising else 0
-    late = stage_late_runs(as_of=as_of) if promising else 0
+    late = late_jobs(as_of=as_of) if promising else []
+    late_promised = stage_late_runs(late, as_of=as_of)
     if promising:
         # Who looks this often may tell the chats too; they raise what the mails below are about.
-        jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late_jobs(as_of=as_of))
+        jobs_checked.send_robust(sender=JobRun, as_of=as_of, late=late)
     watch.found(Notice.objects.using(using).due(as_of).count())
     with mailer or Mailer() as open_mailer:
         sender = Sender(
@@ -135,7 +136,7 @@ def send_notices(
         given_up, was_stopped = "It was paused meanwhile. The rest stay pending.", False
     return SendReport(
         warned=warned,
-        late=late,
+        late=late_promised,
         **asdict(sender.counts),
         was_stopped=was_stopped,
         given_up=given_up,
@@ -171,17 +172,17 @@ def stage_expiry_warnings(*, as_of: datetime) -> int:
     return promised
 
 
-def stage_late_runs(*, as_of: datetime) -> int:
-    """Promise the operators a word about each job that is late; return how many are new."""
+def stage_late_runs(late: Iterable[LateJob], *, as_of: datetime) -> int:
+    """Promise the operators a word about each of these jobs; return how many are new."""
     return sum(
         promise_to_operators(
             Notice.Kind.RUN_LATE,
-            f"{late.job.value}:{late.about}",
-            {"job": late.job.value, "about": late.about, "command": late.command},
+            f"{it.job.value}:{it.about}",
+            {"job": it.job.value, "about": it.about, "command": it.command},
             at=as_of,
             using=ledger_database(),
         )
-        for late in late_jobs(as_of=as_of)
+        for it in late
     )
 
 
@@ -194,7 +195,7 @@ def forecast_notices(*, as_of: datetime) -> SendForecast:
     using = ledger_database()
     with transaction.atomic(using=using):
         warned = stage_expiry_warnings(as_of=as_of)
-        late = stage_late_runs(as_of=as_of)
+        late = stage_late_runs(late_jobs(as_of=as_of), as_of=as_of)
         due = Notice.objects.using(using).due(as_of).order_by("kind").values_list("kind")
         by_kind = dict(due.annotate(count=Count("pk")))
         transaction.set_rollback(True, using=using)

@@ -78,6 +78,9 @@ def spend(
 
 def draw_from_lots(book: Book, amount: int) -> tuple[list[Draw], int]:
     """Return what each spendable lot loses when ``amount`` is drawn, and what none could give."""
-    lots = [(lot.pk, lot.remaining_amount) for lot in book.spendable_lots()] if amount else []
+    if not amount:
+        return [], 0
+    # No open lot is empty, so as many lots as credits are always enough.
+    lots = [(lot.pk, lot.remaining_amount) for lot in book.spendable_lots(most=amount)]
     draws, short = draw_down(lots, amount)
     return [Draw(draw.lot_id, -draw.amount) for draw in draws], short

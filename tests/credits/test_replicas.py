@@ -171,7 +171,7 @@ ACTS: dict[str, Callable[[Market], object]] = {
     "who is at it": lambda m: refuse_if_active(JobRun.Job.RESET),
     "shards left lying": lambda m: stranded_shards(as_of=AUGUST),
     "warnings": lambda m: stage_expiry_warnings(as_of=JULY_15),
-    "words about late runs": lambda m: stage_late_runs(as_of=AUGUST),
+    "words about late runs": lambda m: stage_late_runs(late_jobs(as_of=AUGUST), as_of=AUGUST),
     "notices to come": lambda m: forecast_notices(as_of=AUGUST),
     "a seal": lambda m: seal_days(as_of=MARCH),
     "the seals": lambda m: check_seals(keys=[], as_of=MARCH, using="default"),

@@ -91,7 +91,7 @@ def test_a_full_disk_is_a_clean_failure(name):
 
 
 def test_life_goes_on_during_resets_and_expiries():
-    finding = life_goes_on(operations=400, control_operations=300, seed=SEED)
+    finding = life_goes_on(operations=400, a_day=10, control_operations=300, seed=SEED)
 
     assert finding.against == []
 

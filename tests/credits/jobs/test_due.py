@@ -247,3 +247,10 @@ class TestLateJobs:
         ran(EXPIRY, EXPIRE_AT, "partial")
 
         assert late_jobs(as_of=EXPIRE_AT + HOUR) == []
+
+    def test_that_ran_need_no_excuse(self, django_assert_num_queries):
+        ran(RESET, RESET_AT)
+        ran(EXPIRY, EXPIRE_AT)
+
+        with django_assert_num_queries(2):
+            assert late_jobs(as_of=EXPIRE_AT + HOUR) == []

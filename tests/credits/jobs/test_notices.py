@@ -7,6 +7,7 @@ from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from credits.jobs.due import late_jobs
 from credits.jobs.notices import (
     forecast_notices,
     send_notices,
@@ -75,10 +76,11 @@ class TestStageLateRuns:
         JobRun.objects.all().delete()
         make_professional(paid=5)
 
-        assert stage_late_runs(as_of=NOON) == 4
-        assert stage_late_runs(as_of=NOON + timedelta(minutes=15)) == 0
-        late = Notice.objects.filter(address="a@example.com").order_by("pk")
-        assert [notice.context for notice in late] == [
+        late = late_jobs(as_of=NOON)
+        assert stage_late_runs(late, as_of=NOON) == 4
+        assert stage_late_runs(late, as_of=NOON + timedelta(minutes=15)) == 0
+        promised = Notice.objects.filter(address="a@example.com").order_by("pk")
+        assert [notice.context for notice in promised] == [
             {
                 "job": "reset_monthly_credits",
                 "about": "2026-03",
@@ -94,7 +96,7 @@ class TestStageLateRuns:
     def test_says_nothing_where_all_is_well(self, settings):
         settings.ADMINS = [("A", "a@example.com")]
 
-        assert stage_late_runs(as_of=NOON) == 0
+        assert stage_late_runs(late_jobs(as_of=NOON), as_of=NOON) == 0
 
 
 class TestSendNotices:

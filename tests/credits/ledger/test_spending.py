@@ -1,6 +1,8 @@
 """credits.ledger.spending: the free pool, then the paid lots that expire soonest."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.exceptions import (
     IdempotencyKeyReused,
@@ -25,6 +27,7 @@ from tests.factories import (
     make_user,
     use,
 )
+from tests.threads import in_double_quotes
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +108,30 @@ class TestSpend:
 
         assert left_in(*lots) == [0, 0, 0, 1]
         assert broken_invariants() == {}
+
+    def test_reads_no_more_lots_than_it_may_need(self):
+        aisha = make_professional(free=1)
+        lots = [give_lot(aisha, 1, expires_at=moment) for moment in (MARCH, APRIL, JULY_15)]
+
+        with CaptureQueriesContext(connection) as asked:
+            use(aisha, 3)
+
+        (lots_asked,) = [
+            it["sql"] for it in asked if '"expires_at" > ' in in_double_quotes(it["sql"])
+        ]
+        assert lots_asked.endswith("LIMIT 2")
+        assert left_in(*lots) == [0, 0, 1]
+
+    def test_can_take_the_last_credit_of_each_lot(self):
+        aisha = make_professional()
+        lots = [give_lot(aisha, 1, expires_at=moment) for moment in (MARCH, APRIL, JULY_15)]
+
+        with pytest.raises(InsufficientCredits) as refused:
+            use(aisha, 4)
+        use(aisha, 3)
+
+        assert refused.value.available == 3
+        assert left_in(*lots) == [0, 0, 0]
 
     def test_leaves_other_peoples_lots_alone(self):
         aisha, omar = make_professional(paid=5), make_professional(paid=50)
