@@ -7,10 +7,11 @@ Nothing lost, nothing doubled: every experiment on both engines, and one table a
     .venv/bin/python -m proof --report docs/proof.md
 
 Each finding is printed as it is there, and Ctrl-C ends with the table of those that are.
-Each engine has a process and a database of its own, and experiments fork from it, so that hundreds
-of kills a minute are possible; the one that is done first takes over experiments of the others, on
-another database of theirs. Each experiment has a control that must fail: a naive implementation
-under the same fire. It ends with 1 if anything speaks against the app, or against an experiment.
+For each processor there is a process with a database of its own, on one engine or the other, and
+experiments fork from it, so that hundreds of kills a minute are possible; when all of an engine's
+are taken, it takes over some of the other's. Each experiment has a control that must fail: a naive
+implementation under the same fire. It ends with 1 if anything speaks against the app, or against
+an experiment.
 """
 
 import argparse
@@ -105,13 +106,14 @@ def _everywhere(engines: list[str], names: list[str], plan: Plan) -> Iterator[Fi
     left = {engine: _filled(bytes(range(len(names)))) for engine in engines}
     children = {}
     reading, writing = os.pipe()
-    for number, engine in enumerate(engines):
+    for number in range(max(len(engines), os.cpu_count() or 1)):
+        first = number % len(engines)
         if (child := os.fork()) == 0:
             os.close(reading)
-            os._exit(_lane(engines[number:] + engines[:number], left, names, plan, writing))
-        children[child] = engine
+            os._exit(_lane(engines[first:] + engines[:first], left, names, plan, writing))
+        children[child] = engines[first]
     os.close(writing)
-    ended: dict[str, int] = {}
+    broken: list[str] = []
     try:
         with os.fdopen(reading) as lines:
             for line in lines:
@@ -121,8 +123,9 @@ def _everywhere(engines: list[str], names: list[str], plan: Plan) -> Iterator[Fi
         for pipe in left.values():
             os.close(pipe)
         for child, engine in children.items():
-            ended[engine] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    yield from (_broke_down("the stage", engine, "see above") for engine in ended if ended[engine])
+            if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                broken.append(engine)
+    yield from (_broke_down("the stage", engine, "see above") for engine in broken)
 
 
 def _filled(content: bytes) -> int:

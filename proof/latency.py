@@ -69,7 +69,7 @@ def latency(*, professionals: int, quiet_seconds: float, seed: int) -> Finding:
         nice = spends_during(
             lambda: reset_nicely(as_of=APRIL, limit=professionals // SHARE), keys, seed=seed + 5
         )
-        beside = spends_during(lambda: _count(quiet_seconds), keys, seed=seed + 4)
+        beside = spends_during(lambda: _count(quiet_seconds / 2), keys, seed=seed + 4)
         at_once = spends_during(
             lambda: reset_monthly_credits(as_of=APRIL, chunk_size=len(keys) + 1),
             keys,

@@ -5,7 +5,12 @@ import os
 import sys
 from typing import Any, ClassVar
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
 from django.db import DatabaseError
 
 from credits.management import arguments
@@ -49,10 +54,17 @@ class ExplainedCommand(BaseCommand):
             sys.exit(EXIT_INTERRUPTED)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Refuse a value that argparse lost, before anything is done without it."""
+        """
+        Refuse a value that argparse lost, before anything is done without it.
+
+        Raises:
+            CommandError: what the database says, where the command has no better word for it.
+        """
         arguments.refuse_lost(options)
         try:
             return super().execute(*args, **options)
+        except DatabaseError as error:
+            raise CommandError(database_refused(error)) from error
         finally:
             self.stdout.flush()
 

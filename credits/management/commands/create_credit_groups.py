@@ -2,9 +2,9 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 from django.core.management.base import CommandError
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 
 VIEWS = (
     "view_creditbalance",
@@ -53,11 +53,8 @@ exit codes:
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create each group with its permissions; those given by hand stay."""
-        try:
-            with transaction.atomic():
-                sentences = [_create(name, wanted) for name, wanted in GROUPS.items()]
-        except DatabaseError as error:
-            raise CommandError(database_refused(error)) from error
+        with transaction.atomic():
+            sentences = [_create(name, wanted) for name, wanted in GROUPS.items()]
         for sentence in sentences:
             self.stdout.write(sentence)
 

@@ -2,10 +2,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 from django.utils import timezone
 
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 from credits.monitoring.views import has_prometheus
 
 
@@ -35,10 +34,7 @@ class Command(ExplainedCommand):
             )
         from credits.monitoring.metrics import exposition, write_textfile  # noqa: PLC0415
 
-        try:
-            text = exposition(as_of=timezone.now())
-        except DatabaseError as error:
-            raise CommandError(database_refused(error)) from error
+        text = exposition(as_of=timezone.now())
         if textfile is None:
             self.stdout.write(text.decode(), ending="")
             return

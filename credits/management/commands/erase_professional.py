@@ -1,12 +1,10 @@
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandParser
 
 from credits.jobs.erasing import Erased, erase_professional
 from credits.management import arguments
-from credits.management.exit_codes import EXIT_FAILED
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 
 
 class Command(ExplainedCommand):
@@ -28,17 +26,14 @@ exit codes:
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            (key,) = arguments.professionals([options["professional"]], option="EMAIL|ID")
-            if options["dry_run"]:
-                self._tell("Would erase", key, erase_professional(key, dry_run=True))
-                return
-            if not options["yes"]:
-                self._tell("About to erase", key, erase_professional(key, dry_run=True))
-                self._ask(key)
-            self._tell("Erased", key, erase_professional(key))
-        except DatabaseError as error:
-            raise CommandError(database_refused(error), returncode=EXIT_FAILED) from error
+        (key,) = arguments.professionals([options["professional"]], option="EMAIL|ID")
+        if options["dry_run"]:
+            self._tell("Would erase", key, erase_professional(key, dry_run=True))
+            return
+        if not options["yes"]:
+            self._tell("About to erase", key, erase_professional(key, dry_run=True))
+            self._ask(key)
+        self._tell("Erased", key, erase_professional(key))
 
     def _ask(self, key: object) -> None:
         try:

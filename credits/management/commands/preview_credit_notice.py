@@ -3,12 +3,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 from django.utils import timezone
 
 from credits.exceptions import CreditsError, InvalidArgument
 from credits.management import arguments
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 from credits.models import Notice
 from credits.notices.previewing import preview
 
@@ -50,8 +49,6 @@ exit codes:
             raise arguments.bad_argument(str(error)) from error
         except CreditsError as error:
             raise CommandError(str(error)) from error
-        except DatabaseError as error:
-            raise CommandError(database_refused(error)) from error
         directory = Path(options["output"])
         try:
             directory.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from credits.jobs.pruning import prune_history
 from credits.management import arguments
-from credits.management.exit_codes import EXIT_FAILED
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 
 
 class Command(ExplainedCommand):
@@ -41,15 +39,9 @@ exit codes:
             arguments.whole_number(f"--{what}-older-than", options[f"{what}_older_than"])
             for what in ("runs", "notices")
         )
-        try:
-            pruned = prune_history(
-                as_of=timezone.now(),
-                keep_runs_days=runs,
-                keep_notices_days=notices,
-                dry_run=dry_run,
-            )
-        except DatabaseError as error:
-            raise CommandError(database_refused(error), returncode=EXIT_FAILED) from error
+        pruned = prune_history(
+            as_of=timezone.now(), keep_runs_days=runs, keep_notices_days=notices, dry_run=dry_run
+        )
         if options["json"]:
             head = {"version": 1, "job": "prune_credit_history", "dry_run": dry_run}
             self.stdout.write(json.dumps(head | asdict(pruned)))

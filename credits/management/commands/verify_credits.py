@@ -2,7 +2,6 @@ import json
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 
 from credits.engine import mariadb_tables, totals, triggers
 from credits.engine.audit import Finding, findings
@@ -11,7 +10,7 @@ from credits.engine.mariadb import is_mariadb
 from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import SealReport
 from credits.management import arguments, seal_report
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 
 MOST_SHOWN = 20
 
@@ -60,21 +59,18 @@ exit codes:
         self._talks = options["verbosity"] > 0 and not options["json"]
         workers = arguments.workers(options["workers"])
         ask_seals = seal_report.question(options)
-        try:
-            rebuilt = rebuild_balances(using=using) if options["rebuild"] else None
-            if rebuilt is not None:
-                self._say(f"Rebuilt {rebuilt:,} balances from the ledger.")
-                if recounted := totals.mend(using=using):
-                    self._say(f"Recounted {recounted:,} transactions into the monthly totals.")
-            found = [
-                self._told(finding)
-                for finding in findings(using=using, most=MOST_SHOWN, workers=workers)
-            ]
-            missing = triggers.missing(using=using)
-            lacking = mariadb_tables.lacking(using=using) if is_mariadb(using) else []
-            sealed = ask_seals(using) if ask_seals else None
-        except DatabaseError as error:
-            raise CommandError(database_refused(error)) from error
+        rebuilt = rebuild_balances(using=using) if options["rebuild"] else None
+        if rebuilt is not None:
+            self._say(f"Rebuilt {rebuilt:,} balances from the ledger.")
+            if recounted := totals.mend(using=using):
+                self._say(f"Recounted {recounted:,} transactions into the monthly totals.")
+        found = [
+            self._told(finding)
+            for finding in findings(using=using, most=MOST_SHOWN, workers=workers)
+        ]
+        missing = triggers.missing(using=using)
+        lacking = mariadb_tables.lacking(using=using) if is_mariadb(using) else []
+        sealed = ask_seals(using) if ask_seals else None
         for name in missing:
             self._say(f"BROKEN  triggers: {name} is missing; manage.py migrate puts it back")
         for phrase in lacking:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 
 import pytest
+import stamina
 from django.conf import settings
+from django.db import connection
 
 from credits.management.commands.verify_credits import Command
+from tests.faults import Outage
 
 
 @pytest.mark.engine("postgresql")  # One terminal is as good as two.
@@ -55,3 +58,38 @@ class TestCtrlC:
 
         assert left.value.code == 130
         assert capsys.readouterr() == ("", "Interrupted; what was committed stays.\n")
+
+
+@pytest.mark.django_db
+class TestDatabaseThatIsDown:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["create_credit_groups"],
+            ["credit_jobs_status"],
+            ["credit_metrics"],
+            ["erase_professional", "aisha@example.com", "--yes"],
+            ["expire_credits"],
+            ["preview_credit_notice", "reset", "--professional", "aisha@example.com"],
+            ["prune_credit_history"],
+            ["reset_monthly_credits", "--dry-run"],
+            ["run_due_credit_jobs", "--dry-run"],
+            ["seal_credits"],
+            ["send_credit_notices"],
+            ["verify_credits"],
+        ],
+        ids=lambda words: words[0],
+    )
+    def test_is_one_sentence_and_exit_1(self, manage, settings, words):
+        settings.CREDITS = settings.CREDITS | {"SEAL_KEY": "a key that is long enough to keep"}
+        outage = Outage()
+        outage.is_on = True
+
+        # No pauses: for a moment as for good it would be asked again.
+        with stamina.set_testing(True), connection.execute_wrapper(outage):
+            answer = manage(*words)
+
+        assert (answer.code, answer.out) == (1, "")
+        assert answer.err.startswith("CommandError: The database refused: ")
+        assert answer.err.endswith(" Is it up, and has manage.py migrate been run?\n")
+        assert answer.err.count("\n") == 1
