@@ -259,8 +259,8 @@ def _look(world: World) -> None:
             with _snapshot():
                 _judge(world, f"in snapshot {world.snapshots + 1}")
             world.snapshots += 1
-            # A tenth of the time at most: it is there to look, not to be in the way.
-            pause = 9 * (time.monotonic() - begun)
+            # A twentieth of the time at most: it is there to look, not to be in the way.
+            pause = 19 * (time.monotonic() - begun)
     except Exception as error:
         world.complain(f"the reader failed with {type(error).__name__}: {error}")
     finally:

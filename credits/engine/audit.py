@@ -193,23 +193,27 @@ INVARIANTS = (
         "runs",
         "a run's counts are those of the transactions and failures that carry its id, and the"
         " transactions carry its moment",
+        # From all ids there are: of a run that is gone the rows that carry its id still tell.
         """
-        SELECT run.id AS run, run.success_count AS succeeded, COALESCE(t.written, 0) AS written,
+        WITH written AS (SELECT run_id, COUNT(*) AS written,
+                SUM(CASE WHEN amount > 0 THEN amount ELSE 0 END) AS granted,
+                -SUM(CASE WHEN amount < 0 THEN amount ELSE 0 END) AS expired,
+                MIN(created_at) AS first_at, MAX(created_at) AS last_at
+            FROM credits_credittransaction WHERE run_id IS NOT NULL GROUP BY run_id),
+        failed AS (SELECT run_id, COUNT(*) AS failures FROM credits_jobfailure GROUP BY run_id)
+        SELECT known.id AS run, run.success_count AS succeeded, COALESCE(t.written, 0) AS written,
             run.error_count AS failed, COALESCE(f.failures, 0) AS failures,
             run.credits_granted - COALESCE(t.granted, 0) AS granted_off_by,
             run.credits_expired - COALESCE(t.expired, 0) AS expired_off_by,
             CASE WHEN t.first_at <> run.as_of OR t.last_at <> run.as_of
                 THEN 'yes' ELSE 'no' END AS misdated
-        FROM credits_jobrun run
-        LEFT JOIN (SELECT run_id, COUNT(*) AS written,
-                SUM(CASE WHEN amount > 0 THEN amount ELSE 0 END) AS granted,
-                -SUM(CASE WHEN amount < 0 THEN amount ELSE 0 END) AS expired,
-                MIN(created_at) AS first_at, MAX(created_at) AS last_at
-            FROM credits_credittransaction WHERE run_id IS NOT NULL GROUP BY run_id) t
-            ON t.run_id = run.id
-        LEFT JOIN (SELECT run_id, COUNT(*) AS failures FROM credits_jobfailure
-            GROUP BY run_id) f ON f.run_id = run.id
-        WHERE run.success_count <> COALESCE(t.written, 0)
+        FROM (SELECT id FROM credits_jobrun UNION SELECT run_id FROM written
+            UNION SELECT run_id FROM failed) known
+        LEFT JOIN credits_jobrun run ON run.id = known.id
+        LEFT JOIN written t ON t.run_id = known.id
+        LEFT JOIN failed f ON f.run_id = known.id
+        WHERE run.id IS NULL
+            OR run.success_count <> COALESCE(t.written, 0)
             OR run.error_count <> COALESCE(f.failures, 0)
             OR run.credits_granted <> COALESCE(t.granted, 0)
             OR run.credits_expired <> COALESCE(t.expired, 0)

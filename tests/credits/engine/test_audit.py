@@ -4,6 +4,7 @@ credits.engine.audit: each invariant, broken by hand, is named; and no other.
 Most of what these tests do the database refuses as long as its guards are up.
 """
 
+import re
 from threading import Barrier, Event
 
 import pytest
@@ -112,7 +113,9 @@ class TestFindings:
         with CaptureQueriesContext(connection) as statements:
             list(findings(using="default"))
 
-        assert {query["sql"].split()[0] for query in statements.captured_queries} == {"SELECT"}
+        asked = [query["sql"] for query in statements.captured_queries]
+        assert {sql.split()[0] for sql in asked} == {"SELECT", "WITH"}
+        assert not [sql for sql in asked if re.search(r"\b(INSERT|UPDATE|DELETE)\b", sql)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -556,6 +559,15 @@ class TestRuns:
 
         assert broken_invariants()["runs"] == 1
         assert f"run={run.pk} succeeded=1 written=0" in shown_of("runs")[0]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_that_are_gone_are_named_by_their_rows(self, aisha):
+        run = reset_monthly_credits(as_of=MARCH)
+        with guards_aside(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM credits_jobrun")
+
+        assert broken_invariants()["runs"] == 1
+        assert shown_of("runs")[0].startswith(f"run={run.pk} succeeded=None written=1")
 
     @pytest.mark.parametrize("place", [0, 1])
     def test_with_a_row_of_another_moment_are_named(self, aisha, place):
