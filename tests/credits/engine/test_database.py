@@ -278,6 +278,13 @@ class TestInterrupt:
             cursor.execute("SELECT 1")
             assert cursor.fetchone() == (1,)
 
+    def test_does_nothing_where_its_thread_has_just_closed_it(self):
+        closing = connection.copy()
+        closing.ensure_connection()
+        closing.connection.close()
+
+        interrupt(closing)
+
 
 class TestApart:
     @pytest.mark.django_db(transaction=True)

@@ -147,11 +147,12 @@ class TestBook:
         assert book.balance == CreditBalance.objects.get(professional=aisha)
         assert book.balance.total == 0
 
-    @pytest.mark.parametrize("key", [405, None], ids=["no such user", "None"])
+    @pytest.mark.parametrize("key", [405, "?", None], ids=["no such user", "no key", "None"])
     def test_refuses_someone_unknown(self, key):
-        with pytest.raises(UnknownProfessional), transaction.atomic():
+        with pytest.raises(UnknownProfessional) as refused, transaction.atomic():
             Book(key, at=MARCH)
 
+        assert refused.value.professional_id == key
         assert not CreditBalance.objects.exists()
 
     def test_finds_all_rows_of_an_earlier_call_oldest_first(self):
@@ -177,7 +178,7 @@ class TestBook:
         with transaction.atomic(), pytest.raises(IdempotencyKeyReused) as refused:
             Book(aisha.pk, at=MARCH).earlier("lead-1", description="Lead unlocked")
 
-        assert refused.value.argument == "description"
+        assert (refused.value.idempotency_key, refused.value.argument) == ("lead-1", "description")
         assert (refused.value.first, refused.value.now) == ("Spend", "Lead unlocked")
 
     def test_spends_in_a_number_of_statements_that_follows_the_lots(
