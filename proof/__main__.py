@@ -35,6 +35,9 @@ from proof.findings import Finding, page, table
 
 ENGINES = ("sqlite", "postgresql")
 
+YEARS = 10
+"""That are lived in all, a part of them on each engine."""
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C; an engine that ends so is followed by no other."""
 
@@ -63,9 +66,9 @@ def main() -> None:
         operations=-(-options.operations // len(engines)),
         steps=-(-options.steps // len(engines)),
         notices=100,
-        professionals=1_000_000,
+        professionals=500_000,
         months=50,
-        years=10,
+        years=-(-YEARS // len(engines)),
     )
     names = options.only or list(EXPERIMENTS)
     _say(f"seed {options.seed}; {', '.join(names)}; {' and '.join(engines)}")

@@ -27,29 +27,30 @@ from proof.stage import clear
 from tests.books import broken_invariants
 from tests.factories import buy, make_professionals
 
-BEGIN = datetime(2026, 1, 1, 0, 0, tzinfo=UTC)
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 WATCHERS = "credits.watchers"
 
 
-def years(count: int, *, seed: int) -> Finding:
+def years(count: int, *, seed: int, begin: datetime = BEGIN) -> Finding:
     """Live ``count`` years: checks day and night, outages, clocks that jump, people who buy."""
     begun = time.monotonic()
+    end = begin + relativedelta(years=count)
     chance = random.Random(f"{seed} years")
     clear()
     people = make_professionals(3)
     checks = 0
     down: list[tuple[datetime, datetime]] = []
     with only_jobs():
-        for as_of in _moments(count, chance, down):
+        for as_of in _moments(begin, end, chance, down):
             checks += 1
             run_due_credit_jobs(as_of=as_of)
             if not chance.randrange(40):
                 buy(chance.choice(people), chance.randint(1, 50), at=as_of)
-        complaints = [*_judge_months(count, down), *_judge_lots(BEGIN + relativedelta(years=count))]
+        complaints = [*_judge_months(begin, end, down), *_judge_lots(end)]
     complaints += [f"{name} is broken by {number}" for name, number in broken_invariants().items()]
     runs = JobRun.objects.count()
-    control_bad = _missed_by_cron(count, down)
+    control_bad = _missed_by_cron(begin, end, down)
     clear()
     return Finding(
         experiment="time: years",
@@ -60,25 +61,29 @@ def years(count: int, *, seed: int) -> Finding:
         control_trials=12 * count,
         control_bad=control_bad,
         seconds=time.monotonic() - begun,
-        remarks=f"{count} years, {len(down)} outages, {runs:,} runs recorded",
+        remarks=f"{begin.year} to {end.year - 1}, {len(down)} outages, {runs:,} runs recorded",
     )
 
 
 def _moments(
-    count: int, chance: random.Random, down: list[tuple[datetime, datetime]]
+    begin: datetime,
+    end: datetime,
+    chance: random.Random,
+    down: list[tuple[datetime, datetime]],
 ) -> Iterator[datetime]:
     """Yield when somebody asks: day and night, after outages, by clocks that were set back."""
-    now, end = BEGIN, BEGIN + relativedelta(years=count)
-    # One of 45 days over a whole month, and some of a week over the 1st.
-    planned = [(BEGIN + timedelta(days=100), 45)] if count > 0 else []
+    now, days_in_all = begin, (end - begin).days
+    # One of 45 days over a whole month, and two a year of a week, some of them over the 1st.
+    planned = [(begin + timedelta(days=100), 45)]
     planned += [
-        (BEGIN + timedelta(days=chance.randrange(200, 365 * count)), 7) for _ in range(2 * count)
+        (begin + timedelta(days=chance.randrange(200, days_in_all)), 7)
+        for _ in range(days_in_all // 182)
     ]
-    for begin, days in sorted(planned):
-        if begin > now and begin + timedelta(days=days) < end:
-            yield from _steps(now, begin, chance)
-            now = begin + timedelta(days=days)
-            down.append((begin, now))
+    for since, days in sorted(planned):
+        if since > now and since + timedelta(days=days) < end:
+            yield from _steps(now, since, chance)
+            now = since + timedelta(days=days)
+            down.append((since, now))
     yield from _steps(now, end, chance)
 
 
@@ -93,19 +98,20 @@ def _steps(now: datetime, end: datetime, chance: random.Random) -> Iterator[date
         now += timedelta(hours=chance.randrange(*hours), seconds=chance.randrange(3600))
 
 
-def _judge_months(count: int, down: list[tuple[datetime, datetime]]) -> Iterator[str]:
+def _judge_months(
+    begin: datetime, end: datetime, down: list[tuple[datetime, datetime]]
+) -> Iterator[str]:
     """Each month has one whole reset, or one word that it was missed if it passed in an outage."""
     resets = JobRun.objects.filter(job=JobRun.Job.RESET)
     by_period = Counter(resets.values_list("period", "status"))
-    for number in range(12 * count):
-        begin = BEGIN + relativedelta(months=number)
-        end = begin + relativedelta(months=1)
-        was_down = any(since <= begin and end <= until for since, until in down)
+    for first in _firsts(begin, end):
+        next_first = first + relativedelta(months=1)
+        was_down = any(since <= first and next_first <= until for since, until in down)
         wanted = JobRun.Status.MISSED if was_down else JobRun.Status.SUCCEEDED
         for status in (JobRun.Status.SUCCEEDED, JobRun.Status.MISSED):
-            found = by_period[period_of(begin), status.value]
+            found = by_period[period_of(first), status.value]
             if found != (status == wanted):
-                yield f"{period_of(begin)} was {status} {found} times"
+                yield f"{period_of(first)} was {status} {found} times"
     early = [
         run
         for run in resets.filter(status=JobRun.Status.SUCCEEDED)
@@ -133,10 +139,15 @@ def _judge_lots(end: datetime) -> Iterator[str]:
             yield f"lot {lot.pk} was written off {len(written_off)} times"
 
 
-def _missed_by_cron(count: int, down: list[tuple[datetime, datetime]]) -> int:
+def _missed_by_cron(begin: datetime, end: datetime, down: list[tuple[datetime, datetime]]) -> int:
     """Return in how many months the original's cron, on the same host, would have reset nobody."""
-    firsts = [BEGIN + relativedelta(months=number, minutes=1) for number in range(12 * count)]
-    return sum(any(since <= first < until for since, until in down) for first in firsts)
+    minutes = [first + timedelta(minutes=1) for first in _firsts(begin, end)]
+    return sum(any(since <= minute < until for since, until in down) for minute in minutes)
+
+
+def _firsts(begin: datetime, end: datetime) -> list[datetime]:
+    months = 12 * (end.year - begin.year)
+    return [begin + relativedelta(months=number) for number in range(months)]
 
 
 @contextmanager
