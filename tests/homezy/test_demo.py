@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from credits.models import CreditTransaction, JobRun
-from homezy.management.commands.demo import ADMIN
+from homezy.management.commands.demo import ADMIN, Command
 from homezy.models import User
 from tests.books import broken_invariants
 from tests.factories import make_professional
@@ -69,3 +69,14 @@ class TestDemo:
 
         assert refused.value.returncode == 2
         assert User.objects.count() == 1
+
+    def test_says_what_ctrl_c_leaves(self, monkeypatch):
+        def press(self):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Command, "_login", press)
+
+        with pytest.raises(CommandError, match="demo goes on with the rest") as ended:
+            demo()
+
+        assert ended.value.returncode == 130

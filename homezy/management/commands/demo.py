@@ -5,31 +5,32 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 import homezy
-from credits.management.exit_codes import EXIT_BAD_ARGUMENTS
-from credits.management.explained_command import ExplainedCommand
 from homezy.models import User
 
 ADMIN = "admin@homezy.example"
 DATA = Path(homezy.__file__).parent / "demo_data"
 
+EXIT_BAD_ARGUMENTS = 2
+EXIT_INTERRUPTED = 130
 
-class Command(ExplainedCommand):
+
+class Command(BaseCommand):
     help = "Fill an empty database with a year of a marketplace and run the two jobs over it."
-    examples = """\
-  manage.py demo                                             again: what there is to do by now
-  DATABASE_URL=sqlite:///demo.sqlite3 manage.py demo         beside what you have
-"""
-    exit_codes = """\
-exit codes:
-  0  done                     2  the database holds other people's accounts
-  1  a command of it failed   130  interrupted: the next call does the rest
-"""
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._show()
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Interrupted. What was done stays: manage.py demo goes on with the rest.",
+                returncode=EXIT_INTERRUPTED,
+            ) from None
+
+    def _show(self) -> None:
         last_month = timezone.now().replace(day=1) - timedelta(days=1)
         self._call("migrate", interactive=False, verbosity=0)
         # Before the data: so a database with people and without this one is not ours to fill.

@@ -5,42 +5,28 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from credits.management.exit_codes import (
-    EXIT_BAD_ARGUMENTS,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_PARTIAL,
-)
-from credits.management.explained_command import ExplainedCommand
 from homezy.importing.importer import run_import
 from homezy.importing.reading import ExportFiles, Source, SourceUnusable
 from homezy.importing.report import Report
 from homezy.importing.staging import Staging
 
+EXIT_FAILED = 1
+EXIT_BAD_ARGUMENTS = 2
+EXIT_INTERRUPTED = 130
+
 AGAIN = "What was written stays, account by account: run the same command again to go on."
 
 ENDINGS = {
-    EXIT_FAILED: "The import is done, and the ledger does not verify: see above.",
-    EXIT_PARTIAL: "The import is done but for what was refused: see above.",
+    1: "The import is done, and the ledger does not verify: see above.",
+    3: "The import is done but for what was refused: see above.",
 }
 
 
-class Command(ExplainedCommand):
+class Command(BaseCommand):
     help = "Import users and credits from an export of the original system, or from its MongoDB."
-    examples = """\
-  manage.py import_homezy DIRECTORY --dry-run    what would become of it; writes nothing
-  manage.py import_homezy DIRECTORY              safe to call again, and to interrupt
-  manage.py import_homezy --uri mongodb://127.0.0.1/homezy --report import.txt
-"""
-    exit_codes = """\
-exit codes:
-  0  all of it is in             2  bad arguments, or nothing that can be read
-  1  failed, or the ledger does  3  done, but for what was refused
-     not verify                130  interrupted
-"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -66,6 +52,8 @@ exit codes:
             raise CommandError(ENDINGS[code], returncode=code)
 
     def _import(self, options: dict[str, Any]) -> int:
+        if [] in options.values():
+            raise SourceUnusable("“--” is no value of an option.")
         with _opened(options) as source, Staging() as staging:
             report = run_import(
                 source,
