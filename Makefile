@@ -71,7 +71,7 @@ bench-admin: $(DEV) ## Time each page of the admin with 20,000 professionals (AR
 		--database-url sqlite:///build/marketplace.sqlite3
 	@$(VENV)/bin/python -m benchmarks.admin --export --database-url sqlite:///build/marketplace.sqlite3
 
-proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (an hour on two processors)
+proof: $(DEV) ## Kill, cut off, crash and fill up everything, on both engines (45 minutes on two processors)
 	@$(VENV)/bin/python -m proof $(ARGS)
 
 docs: $(DEV) ## Build the documentation into build/docs

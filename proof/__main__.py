@@ -1,7 +1,7 @@
 """
 Nothing lost, nothing doubled: every experiment on both engines, and one table at the end.
 
-    .venv/bin/python -m proof                       an hour, on two cores
+    .venv/bin/python -m proof                       45 minutes, on two cores
     .venv/bin/python -m proof --kills 10000         a longer storm
     .venv/bin/python -m proof --only life --engine postgresql --seed 7
     .venv/bin/python -m proof --report docs/proof.md
