@@ -31,6 +31,7 @@ from credits.management.exit_codes import (
 from credits.management.explained_command import ExplainedCommand, database_refused
 from credits.management.job_report import JobReport
 from credits.management.stopping import stop_on_signals
+from credits.management.talk import add_json
 from credits.models import JobRun
 from credits.models.balances import ProfessionalId
 
@@ -102,9 +103,7 @@ class JobCommand(ExplainedCommand):
         parser.add_argument(
             "--workers", metavar="N", help="Share the whole run among N threads; on PostgreSQL."
         )
-        parser.add_argument(
-            "--json", action="store_true", help="Print one JSON document instead of sentences."
-        )
+        add_json(parser)
         parser.add_argument(
             "--trigger",
             metavar="WORD",

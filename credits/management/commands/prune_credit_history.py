@@ -8,6 +8,7 @@ from django.utils import timezone
 from credits.jobs.pruning import prune_history
 from credits.management import arguments
 from credits.management.explained_command import ExplainedCommand
+from credits.management.talk import add_json
 
 
 class Command(ExplainedCommand):
@@ -29,9 +30,7 @@ exit codes:
                 f"--{what}-older-than", metavar="DAYS", help=f'Instead of CREDITS["{name}"].'
             )
         parser.add_argument("--dry-run", action="store_true", help="Count, and delete nothing.")
-        parser.add_argument(
-            "--json", action="store_true", help="Print one JSON document instead of sentences."
-        )
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]

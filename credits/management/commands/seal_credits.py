@@ -1,14 +1,11 @@
-import json
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from credits.exceptions import CreditsError
 from credits.jobs.sealing import seal_days
-from credits.management.exit_codes import EXIT_FAILED
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
+from credits.management.talk import Talk, add_json
 
 
 class Command(ExplainedCommand):
@@ -24,30 +21,21 @@ exit codes:
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--json", action="store_true", help="Print one JSON document instead of sentences."
-        )
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        talk = Talk(self, "seal_credits", options)
+        with talk.refusals():
             seal = seal_days(as_of=timezone.now())
-        except (CreditsError, DatabaseError) as error:
-            said = database_refused(error) if isinstance(error, DatabaseError) else str(error)
-            if options["json"]:
-                self._document(error=said, exit_code=EXIT_FAILED)
-            raise CommandError(said, returncode=EXIT_FAILED) from error
         if options["json"]:
             names = ("number", "transaction_count", "through", "code")
             told = {} if seal is None else {name: getattr(seal, name) for name in names}
             day = {} if seal is None else {"day": f"{seal.day}"}
-            self._document(sealed=seal is not None, **day, **told, exit_code=0)
-        elif options["verbosity"] > 0:
-            self.stdout.write(
+            talk.document(sealed=seal is not None, **day, **told, exit_code=0)
+        else:
+            talk.say(
                 "Sealed already: nothing to do."
                 if seal is None
                 else f"Sealed {seal.day}: seal {seal.number}, {seal.transaction_count:,}"
                 f" transactions through {seal.through}, code {seal.code}"
             )
-
-    def _document(self, **content: Any) -> None:
-        self.stdout.write(json.dumps({"version": 1, "job": "seal_credits"} | content))

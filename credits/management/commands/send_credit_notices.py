@@ -1,19 +1,18 @@
-import json
 import time
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
 from django.utils import timezone
 
-from credits.exceptions import CreditsError, JobPaused
+from credits.exceptions import JobPaused
 from credits.jobs.notices import SendReport, forecast_notices, send_notices
 from credits.jobs.running import Watch
 from credits.management import arguments
 from credits.management.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, EXIT_PAUSED
-from credits.management.explained_command import ExplainedCommand, database_refused
+from credits.management.explained_command import ExplainedCommand
 from credits.management.stopping import stop_on_signals
+from credits.management.talk import Talk, add_json
 from credits.reports.run_log import without_addresses
 
 
@@ -36,90 +35,65 @@ exit codes:
             "--dry-run", action="store_true", help="Compute everything, write and send nothing."
         )
         parser.add_argument("--limit", metavar="N", help="At most N notices.")
-        parser.add_argument(
-            "--json", action="store_true", help="Print one JSON document instead of sentences."
-        )
+        add_json(parser)
         parser.add_argument(
             "--even-if-paused", action="store_true", help="Send although somebody paused it."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._options = options
-        try:
+        talk = Talk(self, "send_credit_notices", options)
+        with talk.refusals():
             count = arguments.whole_number("--limit", options["limit"])
             if options["dry_run"]:
-                self._forecast()
+                _forecast(talk)
             else:
-                self._send(count)
-        except CommandError as error:
-            self._document(error=str(error), exit_code=error.returncode)
-            raise
-        except JobPaused as error:
-            self._document(error=str(error), exit_code=EXIT_PAUSED)
-            raise CommandError(str(error), returncode=EXIT_PAUSED) from error
-        except CreditsError as error:
-            self._document(error=str(error), exit_code=EXIT_FAILED)
-            raise CommandError(str(error), returncode=EXIT_FAILED) from error
-        except DatabaseError as error:
-            self._document(error=database_refused(error), exit_code=EXIT_FAILED)
-            raise CommandError(database_refused(error), returncode=EXIT_FAILED) from error
+                _send(talk, count, even_if_paused=options["even_if_paused"])
 
-    def _forecast(self) -> None:
-        forecast = forecast_notices(as_of=timezone.now())
-        self._say(
-            f"Would promise: expiry warnings {forecast.warned:,}, words about late runs"
-            f" {forecast.late:,}; then try: notices {sum(forecast.due.values()):,}"
-            " (dry run, nothing sent)"
+
+def _forecast(talk: Talk) -> None:
+    forecast = forecast_notices(as_of=timezone.now())
+    talk.say(
+        f"Would promise: expiry warnings {forecast.warned:,}, words about late runs"
+        f" {forecast.late:,}; then try: notices {sum(forecast.due.values()):,}"
+        " (dry run, nothing sent)"
+    )
+    for kind, count in forecast.due.items():
+        talk.say(f"  {kind}: {count:,}")
+    talk.document(dry_run=True, **asdict(forecast), exit_code=0)
+
+
+def _send(talk: Talk, limit: int | None, *, even_if_paused: bool) -> None:
+    begun = time.monotonic()
+    with stop_on_signals(talk.say, finishing="this notice") as stop:
+        watch = Watch(
+            found=lambda count: talk.say(f"Notices that are due: {count:,}"),
+            should_stop=stop.is_set,
         )
-        for kind, count in forecast.due.items():
-            self._say(f"  {kind}: {count:,}")
-        self._document(dry_run=True, **asdict(forecast), exit_code=0)
-
-    def _send(self, limit: int | None) -> None:
-        begun = time.monotonic()
-        with stop_on_signals(self._say, finishing="this notice") as stop:
-            watch = Watch(
-                found=lambda count: self._say(f"Notices that are due: {count:,}"),
-                should_stop=stop.is_set,
-            )
+        try:
             report = send_notices(
-                as_of=timezone.now(),
-                limit=limit,
-                even_if_paused=self._options["even_if_paused"],
-                watch=watch,
+                as_of=timezone.now(), limit=limit, even_if_paused=even_if_paused, watch=watch
             )
-        seconds = time.monotonic() - begun
-        self._say(
-            f"Credit notices: promised {report.warned + report.late:,}, sent {report.sent:,},"
-            f" merged {report.merged:,}, suppressed {report.suppressed:,},"
-            f" postponed {report.postponed:,}, retried {report.retried:,},"
-            f" parked {report.parked:,}, failed {report.failed:,} ({seconds:.1f} s)"
-        )
-        if report.last_problem and not report.given_up:
-            self._say(f"The last that did not leave: {without_addresses(report.last_problem)}")
-        code, message = _outcome(report)
-        self._document(
-            dry_run=False,
-            **asdict(report),
-            seconds=round(seconds, 3),
-            message=message,
-            exit_code=code,
-        )
-        if code:
-            raise CommandError(message, returncode=code)
-
-    def _say(self, sentence: str) -> None:
-        if self._options["verbosity"] < 1:
-            return
-        if self._options["json"]:
-            self.stderr.write(sentence, style_func=str)
-        else:
-            self.stdout.write(sentence)
-
-    def _document(self, **content: Any) -> None:
-        if self._options["json"] and not getattr(self, "_is_documented", False):
-            self._is_documented = True
-            self.stdout.write(json.dumps({"version": 1, "job": "send_credit_notices"} | content))
+        except JobPaused as error:
+            raise CommandError(str(error), returncode=EXIT_PAUSED) from error
+    seconds = time.monotonic() - begun
+    talk.say(
+        f"Credit notices: promised {report.warned + report.late:,}, sent {report.sent:,},"
+        f" merged {report.merged:,}, suppressed {report.suppressed:,},"
+        f" postponed {report.postponed:,}, retried {report.retried:,},"
+        f" parked {report.parked:,}, failed {report.failed:,} ({seconds:.1f} s)"
+    )
+    if report.last_problem and not report.given_up:
+        talk.say(f"The last that did not leave: {without_addresses(report.last_problem)}")
+    code, message = _outcome(report)
+    talk.document(
+        dry_run=False,
+        **asdict(report),
+        seconds=round(seconds, 3),
+        message=message,
+        exit_code=code,
+    )
+    if code:
+        raise CommandError(message, returncode=code)
 
 
 def _outcome(report: SendReport) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from credits.engine.rebuild import rebuild_balances
 from credits.engine.seals import SealReport
 from credits.management import arguments, seal_report
 from credits.management.explained_command import ExplainedCommand
+from credits.management.talk import add_json
 
 MOST_SHOWN = 20
 
@@ -50,9 +51,7 @@ exit codes:
         parser.add_argument(
             "--known", metavar="CODE", help="With --seals: a code that must be among the seals."
         )
-        parser.add_argument(
-            "--json", action="store_true", help="Print one JSON document instead of sentences."
-        )
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         using = ledger_database()
